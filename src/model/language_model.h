@@ -1,0 +1,51 @@
+// model: a loaded Gemma 4 text model: tokens in, logits out. Knows layers, not threads or SIMD.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "backend/kv_cache.h"
+#include "checkpoint/model_config.h"
+
+namespace octavo {
+
+struct ModelOptions {
+  bool exact = false;  // f32 KV cache and unrounded embedding scale: for parity checks
+  int threads = 0;     // 0 = physical cores
+};
+
+/// `count` consecutive tokens of one sequence inside a PackedBatch.
+struct Segment {
+  KvCache* cache;  // holds the keys and values of positions [0, cache->length()); is extended
+  int64_t count;
+};
+
+/// Tokens of any number of sequences laid end to end. Prefill, decode and batches are the same call.
+struct PackedBatch {
+  std::span<const int32_t> tokens;
+  std::span<const Segment> segments;
+  std::span<const int64_t> logit_rows;  // indices into `tokens`, ascending, whose logits are wanted
+};
+
+class LanguageModel {
+ public:
+  /// Maps a checkpoint folder (BF16 or quantised, HF or MLX names) and binds its weights in place.
+  static std::unique_ptr<LanguageModel> load(const std::filesystem::path& folder,
+                                             const ModelOptions& options = {});
+  virtual ~LanguageModel() = default;
+
+  virtual const ModelConfig& config() const = 0;
+  virtual KvCache make_cache() const = 0;
+
+  /// Runs the batch, appends its keys and values to the caches, and writes the logits (f32, after
+  /// the softcap) of `logit_rows` to `logits` [logit_rows, vocab].
+  virtual void forward(const PackedBatch& batch, std::span<float> logits) = 0;
+
+  /// Weight bytes read per decoded token (8 of 128 experts counted as 8).
+  virtual uint64_t bytes_per_token() const = 0;
+};
+
+}  // namespace octavo
