@@ -1,0 +1,1 @@
+octavo_module(kernels octavo_numerics)
