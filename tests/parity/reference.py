@@ -86,7 +86,7 @@ def gelu_tanh(x):
 
 def activation(x, faults):
     if "gelu_exact" in faults:
-        return 0.5 * x * (1 + np.vectorize(math.erf)(x / math.sqrt(2)))
+        return 0.5 * x * (1 + np.vectorize(math.erf, otypes=[float])(x / math.sqrt(2)))
     if "silu" in faults:
         return x / (1 + np.exp(-x))
     return gelu_tanh(x)
