@@ -12,8 +12,8 @@
 
 namespace octavo {
 
-using GgufValue = std::variant<uint64_t, int64_t, double, bool, std::string, std::vector<std::string>,
-                               std::vector<double>>;
+using GgufValue = std::variant<uint64_t, int64_t, double, bool, std::string,
+                               std::vector<std::string>, std::vector<double>>;
 
 struct GgufTensor {
   std::string name;

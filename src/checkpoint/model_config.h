@@ -15,11 +15,11 @@ namespace octavo {
 
 /// One decoder layer's attention geometry.
 struct LayerConfig {
-  bool full_attention = false;   // else sliding
+  bool full_attention = false;  // else sliding
   int64_t head_dim = 0;
   int64_t kv_heads = 0;
-  bool k_is_v = false;           // full layers under attention_k_eq_v: no v_proj
-  int64_t intermediate_size = 0; // dense MLP width
+  bool k_is_v = false;            // full layers under attention_k_eq_v: no v_proj
+  int64_t intermediate_size = 0;  // dense MLP width
 };
 
 /// RoPE parameters of one layer type.

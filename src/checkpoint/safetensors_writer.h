@@ -35,10 +35,12 @@ class SafetensorsWriter {
   /// The order in which write() wants the tensors.
   const std::vector<TensorPlan>& order() const;
 
-  /// Writes bytes [offset, offset + data.size()) of a tensor; any order of calls. Thread-compatible.
+  /// Writes bytes [offset, offset + data.size()) of a tensor; any order of calls.
+  /// Thread-compatible.
   void write(const std::string& name, uint64_t offset, std::span<const std::byte> data);
 
-  /// Checks that every byte was written, syncs, writes the index and verifies it against the shards.
+  /// Checks that every byte was written, syncs, writes the index and verifies it against the
+  /// shards.
   void finish();
 
  private:
