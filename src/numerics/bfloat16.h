@@ -6,7 +6,9 @@
 
 namespace octavo {
 
-inline float bf16_to_float(uint16_t bits) { return std::bit_cast<float>(uint32_t{bits} << 16); }
+inline float bf16_to_float(uint16_t bits) {
+  return std::bit_cast<float>(uint32_t{bits} << 16);
+}
 
 /// Nearest even; NaN stays NaN (made quiet).
 inline uint16_t float_to_bf16(float value) {

@@ -1,4 +1,5 @@
-// numerics: QuantSpec, the one value that says how a matrix is stored (formats as MLX defines them).
+// numerics: QuantSpec, the one value that says how a matrix is stored (formats as MLX defines
+// them).
 #pragma once
 
 #include <cstdint>
@@ -10,7 +11,7 @@ namespace octavo {
 
 enum class QuantMode { kAffine, kMxfp4, kMxfp8, kNvfp4 };
 
-std::string_view to_string(QuantMode mode);                          // "affine", "mxfp4", ...
+std::string_view to_string(QuantMode mode);  // "affine", "mxfp4", ...
 std::optional<QuantMode> parse_quant_mode(std::string_view text);
 
 struct QuantSpec {

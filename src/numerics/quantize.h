@@ -1,4 +1,5 @@
-// numerics: scalar reference encoder and decoder of every mode; bytes exactly as stored in the file.
+// numerics: scalar reference encoder and decoder of every mode; bytes exactly as stored in the
+// file.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +12,8 @@ namespace octavo {
 
 /// How group scales are chosen (spec: formats; `--q-scale`).
 enum class ScaleRule {
-  kDefault,    // mxfp8 rounds up; mxfp4 the better of up and up-1; affine codes from rounded scale/bias
+  kDefault,    // mxfp8 rounds up; mxfp4 the better of up and up-1; affine codes from rounded
+               // scale/bias
   kCompat,     // the old Metal rule: nearest exponent; affine as Metal computes it
   kCompatCpu,  // MLX's CPU backend
 };
