@@ -1,0 +1,125 @@
+// kernels/avx2: 16 float lanes in two registers (AVX2, FMA, F16C, BMI2).
+#pragma once
+
+#include <immintrin.h>
+
+#include <cstdint>
+#include <cstring>
+
+namespace octavo::avx2 {
+
+struct Vec {
+  static constexpr int kTokenTile = 1;
+  __m256 low, high;
+
+  static Vec zero() { return broadcast(0.0f); }
+  static Vec broadcast(float value) { return {_mm256_set1_ps(value), _mm256_set1_ps(value)}; }
+  static Vec load(const float* p) { return {_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)}; }
+  void store(float* p) const {
+    _mm256_storeu_ps(p, low);
+    _mm256_storeu_ps(p + 8, high);
+  }
+
+  static Vec load_bf16(const uint8_t* p) { return {bf16(p), bf16(p + 16)}; }
+  static Vec load_f16(const uint8_t* p) { return {f16(p), f16(p + 16)}; }
+  /// E4M3 shifted into FP16 is 1/256 of its value, subnormals included; 0x7F and 0xFF are NaN.
+  static Vec load_e4m3(const uint8_t* p) {
+    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+    const __m256i wide = _mm256_cvtepu8_epi16(bytes);
+    const __m256i magnitude = _mm256_and_si256(wide, _mm256_set1_epi16(0x7f));
+    // A NaN code becomes the FP16 NaN 0x7fff.
+    const __m256i nan = _mm256_cmpeq_epi16(magnitude, _mm256_set1_epi16(0x7f));
+    const __m256i sign = _mm256_slli_epi16(_mm256_and_si256(wide, _mm256_set1_epi16(0x80)), 8);
+    const __m256i half = _mm256_or_si256(
+        _mm256_or_si256(_mm256_slli_epi16(magnitude, 7), sign),
+        _mm256_and_si256(nan, _mm256_set1_epi16(0x7fff)));
+    const __m256 scale = _mm256_set1_ps(256.0f);
+    return {_mm256_mul_ps(_mm256_cvtph_ps(_mm256_castsi256_si128(half)), scale),
+            _mm256_mul_ps(_mm256_cvtph_ps(_mm256_extracti128_si256(half, 1)), scale)};
+  }
+  static Vec load_e2m1(const uint8_t* p) {
+    // Twice the value fits a signed byte.
+    const __m128i table = _mm_setr_epi8(0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12);
+    const __m128i twice = _mm_shuffle_epi8(table, nibbles(p));
+    const Vec value = {_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(twice)),
+                       _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_srli_si128(twice, 8)))};
+    return value * broadcast(0.5f);
+  }
+  template <int kBits>
+  static Vec load_codes(const uint8_t* p) {
+    const __m128i bytes = codes<kBits>(p);
+    return {_mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(bytes)),
+            _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_srli_si128(bytes, 8)))};
+  }
+
+  friend Vec operator+(Vec a, Vec b) {
+    return {_mm256_add_ps(a.low, b.low), _mm256_add_ps(a.high, b.high)};
+  }
+  friend Vec operator-(Vec a, Vec b) {
+    return {_mm256_sub_ps(a.low, b.low), _mm256_sub_ps(a.high, b.high)};
+  }
+  friend Vec operator*(Vec a, Vec b) {
+    return {_mm256_mul_ps(a.low, b.low), _mm256_mul_ps(a.high, b.high)};
+  }
+  friend Vec operator/(Vec a, Vec b) {
+    return {_mm256_div_ps(a.low, b.low), _mm256_div_ps(a.high, b.high)};
+  }
+  static Vec fma(Vec a, Vec b, Vec c) {
+    return {_mm256_fmadd_ps(a.low, b.low, c.low), _mm256_fmadd_ps(a.high, b.high, c.high)};
+  }
+  static Vec min(Vec a, Vec b) {
+    return {_mm256_min_ps(a.low, b.low), _mm256_min_ps(a.high, b.high)};
+  }
+  static Vec max(Vec a, Vec b) {
+    return {_mm256_max_ps(a.low, b.low), _mm256_max_ps(a.high, b.high)};
+  }
+  static Vec round(Vec a) {
+    constexpr int kMode = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
+    return {_mm256_round_ps(a.low, kMode), _mm256_round_ps(a.high, kMode)};
+  }
+  static Vec pow2(Vec n) { return {pow2(n.low), pow2(n.high)}; }
+  float sum() const {
+    const __m256 eight = _mm256_add_ps(low, high);
+    const __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+    const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
+  }
+  float maximum() const {
+    const __m256 eight = _mm256_max_ps(low, high);
+    const __m128 four = _mm_max_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+    const __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
+  }
+
+ private:
+  static __m256 bf16(const uint8_t* p) {
+    const __m128i bits = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(bits), 16));
+  }
+  static __m256 f16(const uint8_t* p) {
+    return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+  }
+  static __m256 pow2(__m256 n) {
+    const __m256i biased = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
+    return _mm256_castsi256_ps(_mm256_slli_epi32(biased, 23));
+  }
+  static __m128i nibbles(const uint8_t* p) {
+    const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p));
+    const __m128i mask = _mm_set1_epi8(15);
+    return _mm_unpacklo_epi8(_mm_and_si128(bytes, mask),
+                             _mm_and_si128(_mm_srli_epi16(bytes, 4), mask));
+  }
+  template <int kBits>
+  static __m128i codes(const uint8_t* p) {
+    if constexpr (kBits == 8) return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+    if constexpr (kBits == 4) return nibbles(p);
+    constexpr uint64_t kMask = 0x0101010101010101u * ((1u << kBits) - 1);
+    uint64_t low = 0, high = 0;
+    std::memcpy(&low, p, kBits);
+    std::memcpy(&high, p + kBits, kBits);
+    return _mm_set_epi64x(static_cast<int64_t>(_pdep_u64(high, kMask)),
+                          static_cast<int64_t>(_pdep_u64(low, kMask)));
+  }
+};
+
+}  // namespace octavo::avx2

@@ -1,0 +1,68 @@
+#include <cstdlib>
+#include <string>
+
+#include "base/fail.h"
+#include "kernels/tables.h"
+
+namespace octavo {
+namespace {
+
+struct Isa {
+  std::string_view name;
+  const Kernels& (*table)();
+  bool available;
+};
+
+// Widest first.
+const std::vector<Isa>& isas() {
+  static const std::vector<Isa> list = [] {
+    std::vector<Isa> all;
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+                      __builtin_cpu_supports("f16c") && __builtin_cpu_supports("bmi2");
+    const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") &&
+                        __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
+                        __builtin_cpu_supports("avx512dq");
+    all.push_back({"avx512", avx512_kernels, avx512});
+    all.push_back({"avx2", avx2_kernels, avx2});
+#endif
+    all.push_back({"scalar", scalar_kernels, true});
+    return all;
+  }();
+  return list;
+}
+
+}  // namespace
+
+std::vector<std::string_view> available_isas() {
+  std::vector<std::string_view> names;
+  for (const Isa& isa : isas()) {
+    if (isa.available) names.push_back(isa.name);
+  }
+  return names;
+}
+
+const Kernels& kernels_for(std::string_view name) {
+  for (const Isa& isa : isas()) {
+    if (isa.name != name) continue;
+    if (!isa.available) {
+      fail(ErrorCode::kBadRequest, "instruction set '{}': this CPU does not have it", name);
+    }
+    return isa.table();
+  }
+  std::string known;
+  for (const Isa& isa : isas()) known += (known.empty() ? "" : ", ") + std::string(isa.name);
+  fail(ErrorCode::kBadRequest, "instruction set '{}' is unknown; expected one of: {}",
+       printable(name), known);
+}
+
+const Kernels& kernels() {
+  static const Kernels& chosen = [&]() -> const Kernels& {
+    const char* forced = std::getenv("OCTAVO_ISA");
+    return kernels_for(forced != nullptr && *forced != '\0' ? forced : available_isas().front());
+  }();
+  return chosen;
+}
+
+}  // namespace octavo

@@ -1,0 +1,82 @@
+// kernels: the inner loops of the CPU backend, one table of them per instruction set, chosen at run
+// time. Knows number formats and pointers; knows no tensors, models or threads.
+//
+// Every reduction runs over 16 interleaved partial sums (element i goes to sum i % 16) that are then
+// added pairwise, whatever the batch: the value of one output depends on its own row and input only.
+// So prefill in any chunk size, decode, and batches give bit-identical results.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "kernels/matrix_view.h"
+
+namespace octavo {
+
+/// Keys or values of one KV head: position p starts (p % block_tokens) * head_dim elements after
+/// blocks[p / block_tokens] + offset.
+struct KvView {
+  const std::byte* const* blocks;  // one pointer per block of the sequence
+  int64_t offset;                  // bytes from a block's start to this head's first element
+  int64_t block_tokens;
+  bool bf16;  // else f32
+};
+
+/// One query position against one KV head shared by `group` query heads.
+struct AttentionArgs {
+  const float* query;  // [group, head_dim]
+  int64_t group;
+  int64_t head_dim;    // multiple of 16
+  KvView keys, values;
+  int64_t begin, end;  // key positions [begin, end), end > begin
+  float* scores;       // scratch, group * stride floats
+  int64_t score_stride;  // >= end - begin rounded up to 16
+  float* out;          // [group, head_dim]
+};
+
+struct Kernels {
+  std::string_view name;
+
+  /// y[t][r] = row r of m dot x[t], for r in [row_begin, row_end) and t in [0, tokens).
+  /// x[t] holds m.cols floats padded with zeros to a multiple of 16.
+  /// `scratch`: kTileRows * padded(m.cols) floats.
+  void (*matmul)(const MatrixView& m, int64_t row_begin, int64_t row_end, const float* const* x,
+                 int64_t tokens, float* const* y, float* scratch);
+
+  /// Row `row` as f32, multiplied by `scale`; writes padded(m.cols) floats.
+  void (*decode_row)(const MatrixView& m, int64_t row, float scale, float* out);
+
+  /// out = x / sqrt(mean(x^2) + eps) * weight (nullptr: no weight) * scale; n = length.
+  void (*rms_norm)(const float* x, const float* weight, float eps, float scale, int64_t n,
+                   float* out);
+
+  /// out = gelu_tanh(gate) * up.
+  void (*gelu_multiply)(const float* gate, const float* up, int64_t n, float* out);
+
+  /// x = cap * tanh(x / cap).
+  void (*softcap)(float* x, float cap, int64_t n);
+
+  /// out += weight * x.
+  void (*accumulate)(const float* x, float weight, int64_t n, float* out);
+
+  /// softmax(query . keys) . values; scale 1.
+  void (*attention)(const AttentionArgs& args);
+};
+
+/// Rows decoded together by `matmul`.
+inline constexpr int64_t kTileRows = 4;
+inline constexpr int64_t kLanes = 16;
+inline constexpr int64_t padded(int64_t n) { return (n + kLanes - 1) / kLanes * kLanes; }
+
+/// The kernels for this CPU: the widest instruction set it has, or the one named by the environment
+/// variable OCTAVO_ISA (scalar, avx2, avx512). Throws kBadRequest if the CPU lacks that one.
+const Kernels& kernels();
+
+/// The table of one instruction set; throws kBadRequest for an unknown name or a CPU without it.
+const Kernels& kernels_for(std::string_view isa);
+/// Names of the instruction sets this CPU can run, widest first.
+std::vector<std::string_view> available_isas();
+
+}  // namespace octavo

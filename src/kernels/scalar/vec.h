@@ -1,0 +1,147 @@
+// kernels/scalar: 16 float lanes in plain C++.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+
+namespace octavo::scalar {
+
+struct Vec {
+  static constexpr int kTokenTile = 2;
+  float lane[16];
+
+  static Vec zero() { return broadcast(0.0f); }
+  static Vec broadcast(float value) {
+    Vec v;
+    for (float& x : v.lane) x = value;
+    return v;
+  }
+  static Vec load(const float* p) {
+    Vec v;
+    std::memcpy(v.lane, p, sizeof v.lane);
+    return v;
+  }
+  void store(float* p) const { std::memcpy(p, lane, sizeof lane); }
+
+  static Vec load_bf16(const uint8_t* p) {
+    Vec v;
+    for (int i = 0; i < 16; ++i) {
+      uint16_t bits;
+      std::memcpy(&bits, p + 2 * i, 2);
+      const uint32_t wide = uint32_t{bits} << 16;
+      std::memcpy(&v.lane[i], &wide, 4);
+    }
+    return v;
+  }
+  static Vec load_f16(const uint8_t* p) {
+    Vec v;
+    for (int i = 0; i < 16; ++i) {
+      uint16_t bits;
+      std::memcpy(&bits, p + 2 * i, 2);
+      v.lane[i] = half(bits);
+    }
+    return v;
+  }
+  static Vec load_e4m3(const uint8_t* p) {
+    Vec v;
+    for (int i = 0; i < 16; ++i) {
+      const auto bits = static_cast<uint16_t>((p[i] & 0x7f) << 7 | (p[i] & 0x80) << 8);
+      v.lane[i] = (p[i] & 0x7f) == 0x7f ? NAN : half(bits) * 256.0f;
+    }
+    return v;
+  }
+  static Vec load_e2m1(const uint8_t* p) {
+    static constexpr float kValues[16] = {0,  0.5f,  1,  1.5f,  2,  3,  4,  6,
+                                          -0.0f, -0.5f, -1, -1.5f, -2, -3, -4, -6};
+    Vec v;
+    for (int i = 0; i < 16; ++i) v.lane[i] = kValues[p[i / 2] >> (i % 2 * 4) & 15];
+    return v;
+  }
+  /// 16 unsigned codes of `kBits` bits: two runs of eight, kBits bytes each.
+  template <int kBits>
+  static Vec load_codes(const uint8_t* p) {
+    Vec v;
+    for (int run = 0; run < 2; ++run) {
+      uint64_t packed = 0;
+      std::memcpy(&packed, p + run * kBits, kBits);
+      for (int i = 0; i < 8; ++i) {
+        v.lane[run * 8 + i] = static_cast<float>(packed >> (i * kBits) & ((1u << kBits) - 1));
+      }
+    }
+    return v;
+  }
+
+  friend Vec operator+(Vec a, Vec b) {
+    for (int i = 0; i < 16; ++i) a.lane[i] += b.lane[i];
+    return a;
+  }
+  friend Vec operator-(Vec a, Vec b) {
+    for (int i = 0; i < 16; ++i) a.lane[i] -= b.lane[i];
+    return a;
+  }
+  friend Vec operator*(Vec a, Vec b) {
+    for (int i = 0; i < 16; ++i) a.lane[i] *= b.lane[i];
+    return a;
+  }
+  friend Vec operator/(Vec a, Vec b) {
+    for (int i = 0; i < 16; ++i) a.lane[i] /= b.lane[i];
+    return a;
+  }
+  /// a * b + c; not fused here: a software fma would be a hundred times slower.
+  static Vec fma(Vec a, Vec b, Vec c) { return a * b + c; }
+  // min and max return b if either is NaN, as the SSE instructions do.
+  static Vec min(Vec a, Vec b) {
+    for (int i = 0; i < 16; ++i) a.lane[i] = a.lane[i] < b.lane[i] ? a.lane[i] : b.lane[i];
+    return a;
+  }
+  static Vec max(Vec a, Vec b) {
+    for (int i = 0; i < 16; ++i) a.lane[i] = a.lane[i] > b.lane[i] ? a.lane[i] : b.lane[i];
+    return a;
+  }
+  static Vec round(Vec a) {
+    for (float& x : a.lane) x = __builtin_rintf(x);
+    return a;
+  }
+  /// 2^n for integral n in [-126, 127].
+  static Vec pow2(Vec n) {
+    for (float& x : n.lane) {
+      const uint32_t bits = static_cast<uint32_t>(static_cast<int32_t>(x) + 127) << 23;
+      std::memcpy(&x, &bits, 4);
+    }
+    return n;
+  }
+  float sum() const {
+    float t[8];
+    for (int i = 0; i < 8; ++i) t[i] = lane[i] + lane[i + 8];
+    for (int i = 0; i < 4; ++i) t[i] += t[i + 4];
+    return (t[0] + t[2]) + (t[1] + t[3]);
+  }
+  float maximum() const {
+    float m = lane[0];
+    for (float x : lane) m = m < x ? x : m;
+    return m;
+  }
+
+  static float half(uint16_t bits) {
+    const uint32_t sign = uint32_t{bits & 0x8000u} << 16;
+    const uint32_t exponent = bits >> 10 & 31, mantissa = bits & 1023;
+    float magnitude;
+    if (exponent == 31) {
+      const uint32_t wide = 0x7f800000u | mantissa << 13;
+      std::memcpy(&magnitude, &wide, 4);
+    } else if (exponent == 0) {
+      magnitude = static_cast<float>(mantissa) * 0x1p-24f;
+    } else {
+      const uint32_t wide = (exponent + 112) << 23 | mantissa << 13;
+      std::memcpy(&magnitude, &wide, 4);
+    }
+    uint32_t wide;
+    std::memcpy(&wide, &magnitude, 4);
+    wide |= sign;
+    std::memcpy(&magnitude, &wide, 4);
+    return magnitude;
+  }
+};
+
+}  // namespace octavo::scalar

@@ -1,0 +1,14 @@
+// kernels: the tables of the instruction sets that were compiled in.
+#pragma once
+
+#include "kernels/kernels.h"
+
+namespace octavo {
+
+const Kernels& scalar_kernels();
+#if defined(__x86_64__)
+const Kernels& avx2_kernels();
+const Kernels& avx512_kernels();
+#endif
+
+}  // namespace octavo
