@@ -1,0 +1,49 @@
+// A loaded checkpoint, shared by any number of sessions.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "octavo/generation.h"
+
+namespace octavo {
+
+struct LoadOptions {
+  int threads = 0;             // 0 = one per physical core
+  bool exact = false;          // float32 throughout: the yardstick, slower
+  int64_t context_length = 0;  // 0 = the checkpoint's own; never more than that
+  int prefill_chunk = 512;     // prompt tokens per forward pass; results do not depend on it
+};
+
+/// Copies share the weights. Several threads may generate at once: their forward passes take turns.
+class Model {
+ public:
+  /// Maps the weights of a folder (BF16 or quantised, HF or MLX names) and loads its tokenizer,
+  /// chat template and generation_config.json. Throws octavo::Error.
+  static Model load(const std::filesystem::path& folder, const LoadOptions& options = {});
+
+  int64_t vocab_size() const;
+  int64_t context_length() const;
+  uint64_t bytes_per_token() const;  // weight bytes read per decoded token
+
+  /// Ids of `text`, control tokens in it included; no BOS is added.
+  std::vector<int32_t> encode(std::string_view text) const;
+  std::string decode(std::span<const int32_t> tokens) const;
+
+  /// Continues `text` without a chat template, from an empty cache: BOS, then the text as it is.
+  Result complete(std::string_view text, const GenerationConfig& config = {},
+                  const EventCallback& callback = {}) const;
+
+  struct Impl;
+  explicit Model(std::shared_ptr<Impl> impl);  // for Octavo's own parts and tests
+  Impl& impl() const { return *impl_; }
+
+ private:
+  std::shared_ptr<Impl> impl_;
+};
+
+}  // namespace octavo

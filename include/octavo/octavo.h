@@ -1,0 +1,7 @@
+// Everything of Octavo's public interface.
+#pragma once
+
+#include "octavo/error.h"
+#include "octavo/generation.h"
+#include "octavo/model.h"
+#include "octavo/session.h"

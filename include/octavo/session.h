@@ -1,0 +1,61 @@
+// One conversation with a model: history, tool calls, reasoning, KV cache reuse.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "octavo/generation.h"
+#include "octavo/model.h"
+
+namespace octavo {
+
+struct SessionOptions {
+  std::string system;         // system prompt; none if empty
+  GenerationConfig defaults;  // for the fields a call leaves empty
+};
+
+/// One turn at a time: a call during another's turn throws kBadRequest, only cancel() may come from
+/// any thread or signal handler. A turn that fails or is cancelled leaves the session as it was
+/// before. Control tokens in the texts given reach the model as plain text.
+class ChatSession {
+ public:
+  explicit ChatSession(Model model, SessionOptions options = {});
+  ~ChatSession();
+  ChatSession(ChatSession&&) noexcept;
+  ChatSession& operator=(ChatSession&&) noexcept;
+
+  /// One user turn and the model's answer. Throws kBadRequest while tool calls are outstanding, for
+  /// bad config values, and for a history longer than the context.
+  Result send(std::string_view text, const GenerationConfig& config = {});
+  Result send_stream(std::string_view text, const GenerationConfig& config,
+                     const EventCallback& callback);
+
+  /// Answers one outstanding tool call, in any order. The model goes on with the last one; before
+  /// that the result holds no tokens, kToolCalls and the number of calls still pending. An error's
+  /// content is marked as such for the model.
+  Result send_tool_result(std::string_view id, std::string_view content, bool is_error = false,
+                          const GenerationConfig& config = {});
+  Result send_tool_result_stream(std::string_view id, std::string_view content, bool is_error,
+                                 const GenerationConfig& config, const EventCallback& callback);
+
+  /// Ends the running turn at the next token (or prefill chunk) with kCancelled.
+  void cancel() noexcept;
+
+  /// Forgets the conversation, not the system prompt and the defaults.
+  void reset();
+  /// An independent session with the same past; the cache is shared until one of them writes.
+  ChatSession fork() const;
+
+  int64_t turns() const;                             // answers of the model
+  std::vector<ToolCall> pending_tool_calls() const;  // without a result yet
+  std::string history() const;  // the messages as a JSON array, system prompt first
+
+ private:
+  struct Impl;
+  explicit ChatSession(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace octavo
