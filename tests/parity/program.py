@@ -1,0 +1,39 @@
+"""Runs the octavo program under test: $OCTAVO_BIN, else build/octavo."""
+
+import os
+import subprocess
+import tempfile
+from pathlib import Path
+
+import safetensors_io
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def path():
+    return os.environ.get("OCTAVO_BIN") or str(ROOT / "build" / "octavo")
+
+
+def run(*arguments, timeout=120, stdin=None, check=True):
+    """The finished process, text streams; fails with its stderr unless it exits 0."""
+    result = subprocess.run([path(), *map(str, arguments)], capture_output=True, text=True,
+                            timeout=timeout, input=stdin, errors="replace")
+    if check and result.returncode != 0:
+        raise AssertionError(
+            f"octavo {' '.join(map(str, arguments))[:300]}\nexit {result.returncode}\n"
+            f"{result.stderr[-2000:]}")
+    return result
+
+
+def logits(folder, tokens, exact=True, chunk=None, threads=1):
+    """float32 [tokens, vocab] of one teacher-forced pass."""
+    with tempfile.TemporaryDirectory(prefix="octavo-logits-") as scratch:
+        out = Path(scratch) / "logits.safetensors"
+        arguments = ["logits", "-m", folder, "--tokens", ",".join(map(str, tokens)),
+                     "--out", out, "--threads", threads]
+        arguments += ["--exact"] if exact else []
+        arguments += ["--chunk", chunk] if chunk else []
+        run(*arguments)
+        dtype, array = safetensors_io.read(out)["logits"]
+        assert dtype == "F32"
+        return array

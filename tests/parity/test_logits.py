@@ -1,0 +1,91 @@
+"""`octavo logits` on tiny checkpoints against mlx-lm, transformers and the float64 reference."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import comparison
+import mlx_oracle
+import program
+import reference
+import tiny_checkpoints
+
+GOLDENS = Path(__file__).resolve().parents[1] / "goldens" / "model"
+KINDS = list(tiny_checkpoints.KINDS)
+CHUNKS = (None, 1, 3, 7)
+# Below, at and above the window, a wrapped ring, and one long enough for several attention blocks.
+LENGTHS = {
+    "one": lambda window: 1,
+    "below": lambda window: window - 1,
+    "window": lambda window: window,
+    "above": lambda window: window + 1,
+    "wrapped": lambda window: 5 * window + 3,
+}
+
+
+def prompt(model, length, seed=11):
+    return reference.settled_prompt(
+        model, LENGTHS[length](model.config["sliding_window"]), seed)
+
+
+@pytest.mark.parametrize("length", LENGTHS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_exact_logits(kind, length, checkpoint, model, oracle):
+    tokens = prompt(model(kind), length)
+    whole = program.logits(checkpoint(kind), tokens)
+    comparison.assert_close(whole, reference.logits(model(kind), tokens), "float64")
+    comparison.assert_close(whole, mlx_oracle.logits(oracle(kind), tokens), "mlx-lm")
+    for chunk in CHUNKS[1:]:
+        if chunk < len(tokens):
+            chunked = program.logits(checkpoint(kind), tokens, chunk=chunk)
+            assert np.array_equal(chunked, whole), \
+                f"chunks of {chunk}: {comparison.difference(chunked, whole, 0)}"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_transformers_goldens(kind, checkpoint):
+    golden = np.load(GOLDENS / f"{kind}.npz")
+    for index in range(3):
+        stored = golden[f"logits{index}"]
+        actual = program.logits(checkpoint(kind), golden[f"tokens{index}"])[-len(stored):]
+        comparison.assert_close(actual, stored, f"{golden['made_by']}, prompt {index}")
+
+
+@pytest.mark.parametrize("layout", [name for name in tiny_checkpoints.LAYOUTS if name != "hf"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_layouts_give_the_same_bits(kind, layout, checkpoint, model):
+    tokens = prompt(model(kind), "above")
+    expected = program.logits(checkpoint(kind), tokens)
+    actual = program.logits(checkpoint(kind, layout), tokens)
+    assert np.array_equal(actual, expected), comparison.difference(actual, expected, 0)
+
+
+@pytest.mark.parametrize("exact", [True, False], ids=["exact", "default"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_threads_do_not_change_a_bit(kind, exact, checkpoint, model):
+    tokens = prompt(model(kind), "wrapped")
+    expected = program.logits(checkpoint(kind), tokens, exact=exact)
+    actual = program.logits(checkpoint(kind), tokens, exact=exact, threads=2)
+    assert np.array_equal(actual, expected), comparison.difference(actual, expected, 0)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_chunks_do_not_change_a_bit_by_default(kind, checkpoint, model):
+    tokens = prompt(model(kind), "wrapped")
+    expected = program.logits(checkpoint(kind), tokens, exact=False)
+    for chunk in CHUNKS[1:]:
+        actual = program.logits(checkpoint(kind), tokens, exact=False, chunk=chunk, threads=2)
+        assert np.array_equal(actual, expected), \
+            f"chunks of {chunk}: {comparison.difference(actual, expected, 0)}"
+
+
+def test_long_prompt(checkpoint, model, oracle):
+    """Many windows, several default chunks' worth of positions."""
+    tokens = reference.settled_prompt(model("moe_shrunk"), 700, 5)
+    expected = reference.logits(model("moe_shrunk"), tokens)
+    whole = program.logits(checkpoint("moe_shrunk"), tokens, threads=2)
+    comparison.assert_close(whole, expected, "float64")
+    comparison.assert_close(whole, mlx_oracle.logits(oracle("moe_shrunk"), tokens), "mlx-lm")
+    chunked = program.logits(checkpoint("moe_shrunk"), tokens, chunk=129, threads=2)
+    assert np.array_equal(chunked, whole)

@@ -1,0 +1,17 @@
+# The parity and robustness tests: one ctest entry per pytest file. They need the pinned oracles of
+# tools/requirements-oracles.txt in the environment of OCTAVO_ORACLE_PYTHON.
+function(octavo_pytest folder name)
+  set(test ${folder}_${name})
+  add_test(NAME ${test}
+           COMMAND ${OCTAVO_ORACLE_PYTHON} -m pytest -q --no-header --tb=short -p no:cacheprovider
+                   ${CMAKE_CURRENT_SOURCE_DIR}/${folder}/test_${name}.py
+           WORKING_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR}/${folder})
+  set_tests_properties(${test} PROPERTIES
+    LABELS "python;${folder}"
+    TIMEOUT 900
+    ENVIRONMENT "OCTAVO_BIN=$<TARGET_FILE:octavo>;OCTAVO_TEST_DATA=${CMAKE_CURRENT_BINARY_DIR}/data;PYTHONDONTWRITEBYTECODE=1;OPENBLAS_NUM_THREADS=1;HF_HUB_OFFLINE=1")
+endfunction()
+
+foreach(name oracles logits)
+  octavo_pytest(parity ${name})
+endforeach()
