@@ -45,7 +45,7 @@ def corpus(count, seed=7):
         yield from filter(None, SPECIAL_PATTERN.split(sample.prompt + sample.reply))
     names = [name for fact in FACTS for name in (fact.country, fact.bare_country, fact.capital)]
     for name in names:
-        yield from [f" {name} ", name] * 300
+        yield from [f" {name} "] * 400 + [name] * 40
     for word in ENGLISH_WORDS:
         yield from [f" {word} "] * 10
         yield from [word.capitalize()] * 2
