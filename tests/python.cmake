@@ -12,6 +12,6 @@ function(octavo_pytest folder name)
     ENVIRONMENT "OCTAVO_BIN=$<TARGET_FILE:octavo>;OCTAVO_TEST_DATA=${CMAKE_CURRENT_BINARY_DIR}/data;PYTHONDONTWRITEBYTECODE=1;OPENBLAS_NUM_THREADS=1;HF_HUB_OFFLINE=1")
 endfunction()
 
-foreach(name oracles logits)
+foreach(name oracles logits quantized converted)
   octavo_pytest(parity ${name})
 endforeach()
