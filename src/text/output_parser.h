@@ -1,4 +1,5 @@
-// text: what a model's token stream means: reasoning, visible text, tool calls. By token id, not by text.
+// text: what a model's token stream means: reasoning, visible text, tool calls. By token id, not by
+// text.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,5 @@
-// text: tokens to text and back, by the ecosystem's own tokenizer (ffi/), plus streaming detokenising.
+// text: tokens to text and back, by the ecosystem's own tokenizer (ffi/), plus streaming
+// detokenising.
 #pragma once
 
 #include <cstdint>
@@ -14,15 +15,19 @@ namespace octavo {
 
 class Tokenizer {
  public:
-  /// Loads `folder`/tokenizer.json. Throws kIo / kBadFile naming the file.
+  /// Loads `folder`/tokenizer.json. Throws kIo / kBadFile naming the file, also if one of the
+  /// control tokens that every chat needs is missing.
   static std::shared_ptr<const Tokenizer> load(const std::filesystem::path& folder);
+  /// The same from memory; `name` stands for the file in messages.
+  static std::shared_ptr<const Tokenizer> parse(std::string_view json, const std::string& name);
   ~Tokenizer();
 
   /// Ids of `text`; special tokens written in the text become their ids. No BOS is added.
   /// Invalid UTF-8 is replaced by U+FFFD first.
   std::vector<int32_t> encode(std::string_view text) const;
 
-  /// Text of `ids`; special tokens are left out unless asked for.
+  /// Text of `ids`; special tokens are left out unless asked for. Bytes that form no UTF-8 become
+  /// U+FFFD, one for each longest piece that could have begun a character.
   std::string decode(std::span<const int32_t> ids, bool with_special = false) const;
 
   std::optional<int32_t> id(std::string_view token) const;  // exact vocabulary entry, "<|turn>"

@@ -1,0 +1,91 @@
+// C interface of the ffi crate: the ecosystem's own tokenizer and template engine.
+//
+// Every function that can fail returns an OctavoFfiStatus; the message of the calling thread's last
+// failure is then in octavo_ffi_error(). No function aborts, throws or prints. Handles may be used
+// from several threads at once. Text is UTF-8 and need not end in NUL.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum OctavoFfiStatus {
+  OCTAVO_FFI_OK = 0,
+  OCTAVO_FFI_BAD_INPUT = 1,  // what was passed does not parse or contradicts itself
+  OCTAVO_FFI_REFUSED = 2,    // the template refused: raise_exception, fuel, undefined values
+  OCTAVO_FFI_INTERNAL = 3,   // a fault inside a crate
+} OctavoFfiStatus;
+
+// Borrowed text, owned by the handle that it came from.
+typedef struct OctavoFfiText {
+  const char* data;
+  size_t size;
+} OctavoFfiText;
+
+// Owned buffers: give them back with the function that fits, never with free().
+typedef struct OctavoFfiBytes {
+  uint8_t* data;
+  size_t size;
+  size_t capacity;
+} OctavoFfiBytes;
+
+typedef struct OctavoFfiIds {
+  uint32_t* data;
+  size_t size;
+  size_t capacity;
+} OctavoFfiIds;
+
+void octavo_ffi_bytes_free(OctavoFfiBytes bytes);
+void octavo_ffi_ids_free(OctavoFfiIds ids);
+
+// Message of the last failure on this thread; valid until the next call on this thread.
+OctavoFfiText octavo_ffi_error(void);
+
+// Tokenizers.
+
+typedef struct OctavoFfiTokenizer OctavoFfiTokenizer;
+
+// Parses the bytes of a tokenizer.json. Its truncation and padding are ignored.
+OctavoFfiStatus octavo_ffi_tokenizer_parse(const char* json, size_t size, OctavoFfiTokenizer** out);
+void octavo_ffi_tokenizer_free(OctavoFfiTokenizer* tokenizer);
+
+// Added tokens written in the text become their ids; the post-processor is not run. Invalid UTF-8 is
+// replaced by U+FFFD.
+OctavoFfiStatus octavo_ffi_tokenizer_encode(const OctavoFfiTokenizer* tokenizer, const char* text,
+                                            size_t size, OctavoFfiIds* out);
+
+// One more than the largest id.
+uint32_t octavo_ffi_tokenizer_size(const OctavoFfiTokenizer* tokenizer);
+
+// The vocabulary entry of an id, as written in the file; empty if there is none.
+OctavoFfiText octavo_ffi_tokenizer_token(const OctavoFfiTokenizer* tokenizer, uint32_t id);
+
+// 1 if the id is an added token marked special.
+int octavo_ffi_tokenizer_is_special(const OctavoFfiTokenizer* tokenizer, uint32_t id);
+
+// The id of a vocabulary entry, -1 if there is none.
+int64_t octavo_ffi_tokenizer_id(const OctavoFfiTokenizer* tokenizer, const char* token,
+                                size_t size);
+
+// Chat templates.
+
+typedef struct OctavoFfiTemplate OctavoFfiTemplate;
+
+// Parses a Jinja template with the settings of Hugging Face's chat templates.
+OctavoFfiStatus octavo_ffi_template_parse(const char* source, size_t size, OctavoFfiTemplate** out);
+void octavo_ffi_template_free(OctavoFfiTemplate* chat_template);
+
+// Source of the built-in template, src/text/gemma4_chat_template.jinja.
+OctavoFfiText octavo_ffi_builtin_template(void);
+
+// Renders with the members of a JSON object as variables.
+OctavoFfiStatus octavo_ffi_template_render(const OctavoFfiTemplate* chat_template,
+                                           const char* context_json, size_t size,
+                                           OctavoFfiBytes* out);
+
+#ifdef __cplusplus
+}
+#endif

@@ -1,0 +1,152 @@
+#include "text/chat_template.h"
+
+#include <octavo_ffi.h>
+
+#include <fstream>
+#include <sstream>
+
+#include "base/fail.h"
+#include "text/ffi_error.h"
+
+namespace octavo {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+/// Names under which templates find the control tokens that they write themselves.
+struct TokenNames {
+  std::string bos = "<bos>";
+  std::string eos = "<eos>";
+  std::string pad = "<pad>";
+  std::string unk = "<unk>";
+};
+
+std::string read_text(const std::filesystem::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::ostringstream text;
+  if (!file || !(text << file.rdbuf())) {
+    fail(ErrorCode::kIo, "{}: cannot be read", path.string());
+  }
+  return text.str();
+}
+
+Json read_tokenizer_config(const std::filesystem::path& path) {
+  if (!std::filesystem::exists(path)) return Json::object();
+  Json config = Json::parse(read_text(path), nullptr, /*allow_exceptions=*/false);
+  if (!config.is_object()) fail(ErrorCode::kBadFile, "{}: not a JSON object", path.string());
+  return config;
+}
+
+/// A token is written as a string or as an object with the string in "content".
+void read_token(const Json& config, const char* field, std::string& token) {
+  auto entry = config.find(field);
+  if (entry == config.end()) return;
+  const Json* value = &*entry;
+  if (value->is_object() && value->contains("content")) value = &(*value)["content"];
+  if (value->is_string()) token = value->get<std::string>();
+}
+
+TokenNames token_names(const Json& config) {
+  TokenNames names;
+  read_token(config, "bos_token", names.bos);
+  read_token(config, "eos_token", names.eos);
+  read_token(config, "pad_token", names.pad);
+  read_token(config, "unk_token", names.unk);
+  return names;
+}
+
+/// One template, or a list of {"name", "template"} of which the one named "default" counts.
+std::string configured_template(const Json& config) {
+  const auto entry = config.find("chat_template");
+  if (entry == config.end()) return {};
+  if (entry->is_string()) return entry->get<std::string>();
+  if (!entry->is_array()) return {};
+  for (const Json& named : *entry) {
+    if (!named.is_object() || named.value("name", Json()) != "default") continue;
+    const Json source = named.value("template", Json());
+    if (source.is_string()) return source.get<std::string>();
+  }
+  return {};
+}
+
+std::string builtin_template() {
+  const OctavoFfiText text = octavo_ffi_builtin_template();
+  return {text.data, text.size};
+}
+
+Json context_of(const ChatRequest& request, const TokenNames& names) {
+  Json context = {{"messages", request.messages},
+                  {"tools", request.tools},
+                  {"documents", nullptr},
+                  {"add_generation_prompt", request.add_generation_prompt},
+                  {"enable_thinking", request.enable_thinking},
+                  {"bos_token", names.bos},
+                  {"eos_token", names.eos},
+                  {"pad_token", names.pad},
+                  {"unk_token", names.unk}};
+  if (!request.extra.is_object()) return context;
+  for (const auto& [name, value] : request.extra.items()) context[name] = value;
+  return context;
+}
+
+}  // namespace
+
+struct ChatTemplate::Impl {
+  OctavoFfiTemplate* handle = nullptr;
+  TokenNames names;
+  ~Impl() { octavo_ffi_template_free(handle); }
+
+  void parse(const std::string& source, const std::string& name) {
+    if (octavo_ffi_template_parse(source.data(), source.size(), &handle) != OCTAVO_FFI_OK) {
+      fail(ErrorCode::kBadFile, "{}: chat template does not parse: {}", name,
+           printable(ffi_error_text(), 300));
+    }
+  }
+};
+
+ChatTemplate::ChatTemplate() : impl_(std::make_unique<Impl>()) {}
+ChatTemplate::~ChatTemplate() = default;
+
+std::shared_ptr<const ChatTemplate> ChatTemplate::load(const std::filesystem::path& folder) {
+  const std::filesystem::path file = folder / "chat_template.jinja";
+  const std::filesystem::path config_file = folder / "tokenizer_config.json";
+  const Json config = read_tokenizer_config(config_file);
+  std::string source;
+  std::string name = "built-in template";
+  if (std::filesystem::exists(file)) {
+    source = read_text(file);
+    name = file.string();
+  } else if (source = configured_template(config); !source.empty()) {
+    name = config_file.string();
+  } else {
+    source = builtin_template();
+  }
+  const std::shared_ptr<ChatTemplate> loaded(new ChatTemplate());
+  loaded->impl_->names = token_names(config);
+  loaded->impl_->parse(source, name);
+  return loaded;
+}
+
+std::shared_ptr<const ChatTemplate> ChatTemplate::parse(const std::string& source,
+                                                        const std::string& name) {
+  const std::shared_ptr<ChatTemplate> parsed(new ChatTemplate());
+  parsed->impl_->parse(source, name);
+  return parsed;
+}
+
+std::string ChatTemplate::render(const ChatRequest& request) const {
+  const std::string context =
+      context_of(request, impl_->names).dump(-1, ' ', false, Json::error_handler_t::replace);
+  OctavoFfiBytes text{};
+  const OctavoFfiStatus status =
+      octavo_ffi_template_render(impl_->handle, context.data(), context.size(), &text);
+  if (status == OCTAVO_FFI_INTERNAL) {
+    fail(ErrorCode::kInternal, "chat template: {}", printable(ffi_error_text(), 300));
+  }
+  if (status != OCTAVO_FFI_OK) fail(ErrorCode::kBadRequest, "{}", ffi_error_text());
+  const std::unique_ptr<OctavoFfiBytes, void (*)(OctavoFfiBytes*)> owner(
+      &text, [](OctavoFfiBytes* owned) { octavo_ffi_bytes_free(*owned); });
+  return {reinterpret_cast<const char*>(text.data), text.size};
+}
+
+}  // namespace octavo
