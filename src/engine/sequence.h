@@ -35,6 +35,9 @@ class Sequence {
   Assigned assign(std::span<const int32_t> tokens, const std::atomic<bool>* cancelled = nullptr,
                   const std::function<void(size_t done, size_t total)>& progress = {});
 
+  /// How many leading tokens of `tokens` assign() would keep.
+  size_t reusable(std::span<const int32_t> tokens) const;
+
   /// One decode step: appends a token and computes its logits.
   void append(int32_t token);
 
@@ -43,6 +46,9 @@ class Sequence {
   std::span<const float> logits() const { return logits_; }
 
  private:
+  void check(std::span<const int32_t> tokens) const;
+  void compute(std::span<const int32_t> tokens, bool want_logits);
+
   LanguageModel* model_;
   int prefill_chunk_;
   std::vector<int32_t> tokens_;

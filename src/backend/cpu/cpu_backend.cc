@@ -1,7 +1,7 @@
 #include "backend/cpu/cpu_backend.h"
 
 #include <cmath>
-#include <cstring>
+#include <utility>
 
 namespace octavo {
 namespace {
@@ -92,7 +92,7 @@ Tensor CpuBackend::add(const Tensor& a, const Tensor& b) {
 
 std::vector<Tensor> CpuBackend::linear(const Tensor& x,
                                        std::span<const WeightMatrix* const> matrices) {
-  const auto inputs = row_pointers(x);
+  const std::vector<const float*> inputs = row_pointers(x);
   std::vector<Tensor> results;
   for (const WeightMatrix* m : matrices) {
     Tensor out(x.rows(), m->rows);
@@ -124,7 +124,7 @@ void CpuBackend::logits(const Tensor& x, std::span<const int64_t> rows, const Ve
     kernels_.rms_norm(x.row(rows[i]), weight.data(), eps, 1.0f, x.cols(), normed.row(i));
     results.push_back(out.data() + i * head.rows);
   }
-  multiply(head, row_pointers(normed), results);
+  multiply(head, row_pointers(std::as_const(normed)), results);
   if (cap == 0) return;
   for_range(normed.rows() * head.rows, kRowGrain, 16, [&](int64_t begin, int64_t end) {
     kernels_.softcap(out.data() + begin, cap, end - begin);

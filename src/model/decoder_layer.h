@@ -1,0 +1,21 @@
+// model: one decoder layer.
+#pragma once
+
+#include "backend/backend.h"
+#include "model/gemma4_weights.h"
+
+namespace octavo {
+
+/// What a layer needs beside its weights.
+struct LayerContext {
+  Backend& backend;
+  const TextConfig& text;
+  int64_t index;
+  const RopeTable& rope;  // of this layer's type
+  std::span<const AttentionSegment> segments;
+};
+
+/// The residual stream [T, hidden] after the layer.
+Tensor decoder_layer(const LayerContext& context, const LayerWeights& weights, Tensor h);
+
+}  // namespace octavo

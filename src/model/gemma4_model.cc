@@ -1,0 +1,129 @@
+#include <cmath>
+#include <utility>
+
+#include "backend/cpu/cpu_backend.h"
+#include "base/fail.h"
+#include "model/decoder_layer.h"
+#include "model/language_model.h"
+#include "model/rope.h"
+#include "numerics/bfloat16.h"
+
+namespace octavo {
+namespace {
+
+class Gemma4Model : public LanguageModel {
+ public:
+  Gemma4Model(const std::filesystem::path& folder, const ModelOptions& options)
+      : checkpoint_(Checkpoint::open(folder)),
+        config_(ModelConfig::parse(checkpoint_.config(), (folder / "config.json").string())),
+        backend_(options.threads) {
+    refuse_unsupported(folder);
+    weights_ = bind_weights(checkpoint_, config_);
+    const float scale = std::sqrt(static_cast<float>(config_.text.hidden_size));
+    // In BF16 the reference implementations round the scale: sqrt(2816) = 53.07 becomes 53.
+    embed_scale_ = options.exact ? scale : bf16_to_float(float_to_bf16(scale));
+    kv_shape_ = make_kv_shape(options.exact);
+    make_frequencies();
+  }
+
+  const ModelConfig& config() const override { return config_; }
+  KvCache make_cache() const override { return KvCache(kv_shape_); }
+  void forward(const PackedBatch& batch, std::span<float> logits) override;
+  uint64_t bytes_per_token() const override;
+
+ private:
+  void refuse_unsupported(const std::filesystem::path& folder) const {
+    const TextConfig& text = config_.text;
+    if (text.hidden_size_per_layer_input > 0 || text.num_kv_shared_layers > 0) {
+      fail(ErrorCode::kUnsupported,
+           "{}: per-layer inputs and shared KV layers (Gemma 4 E2B, E4B) cannot be run yet",
+           folder.string());
+    }
+    for (size_t i = 0; i < text.layers.size(); ++i) {
+      if (text.layers[i].head_dim % kLanes == 0) continue;
+      fail(ErrorCode::kUnsupported, "{}: layer {} has head_dim {}; a multiple of {} is needed",
+           folder.string(), i, text.layers[i].head_dim, kLanes);
+    }
+  }
+
+  std::shared_ptr<const KvShape> make_kv_shape(bool exact) const {
+    auto shape = std::make_shared<KvShape>();
+    shape->bf16 = !exact;
+    for (const LayerConfig& layer : config_.text.layers) {
+      shape->layers.push_back({layer.kv_heads, layer.head_dim,
+                               layer.full_attention ? 0 : config_.text.sliding_window});
+    }
+    return shape;
+  }
+
+  void make_frequencies() {
+    for (const LayerConfig& layer : config_.text.layers) {
+      const RopeConfig& rope =
+          layer.full_attention ? config_.text.full_rope : config_.text.sliding_rope;
+      frequencies_.push_back(rope_frequencies(rope, layer.head_dim));
+    }
+  }
+
+  Checkpoint checkpoint_;
+  ModelConfig config_;
+  Gemma4Weights weights_;
+  CpuBackend backend_;
+  float embed_scale_ = 1.0f;
+  std::shared_ptr<const KvShape> kv_shape_;
+  std::vector<std::vector<float>> frequencies_;  // per layer
+};
+
+void Gemma4Model::forward(const PackedBatch& batch, std::span<float> logits) {
+  const TextConfig& text = config_.text;
+  std::vector<int64_t> positions;
+  std::vector<AttentionSegment> segments;
+  for (const Segment& segment : batch.segments) {
+    segment.cache->reserve(segment.count);
+    segments.push_back({segment.cache, std::ssize(positions), segment.count});
+    for (int64_t i = 0; i < segment.count; ++i) positions.push_back(segment.cache->length() + i);
+  }
+
+  // One table per layer type: frequencies differ between types only.
+  const RopeTable* tables[2] = {};
+  RopeTable storage[2];
+  Tensor h = backend_.embed(weights_.embed_tokens, batch.tokens, embed_scale_);
+  for (int64_t i = 0; i < std::ssize(text.layers); ++i) {
+    const int kind = text.layers[i].full_attention ? 1 : 0;
+    if (tables[kind] == nullptr) {
+      storage[kind] = rope_table(frequencies_[i], positions);
+      tables[kind] = &storage[kind];
+    }
+    h = decoder_layer({backend_, text, i, *tables[kind], segments}, weights_.layers[i],
+                      std::move(h));
+  }
+  for (const Segment& segment : batch.segments) segment.cache->commit(segment.count);
+  if (batch.logit_rows.empty()) return;
+  backend_.logits(h, batch.logit_rows, weights_.norm, static_cast<float>(text.rms_norm_eps),
+                  weights_.head, static_cast<float>(text.final_logit_softcapping), logits);
+}
+
+uint64_t Gemma4Model::bytes_per_token() const {
+  int64_t total = weights_.head.bytes();
+  for (const LayerWeights& layer : weights_.layers) {
+    for (const WeightMatrix* m : {&layer.q_proj, &layer.k_proj, &layer.o_proj, &layer.mlp.gate,
+                                  &layer.mlp.up, &layer.mlp.down}) {
+      total += m->bytes();
+    }
+    if (layer.v_proj) total += layer.v_proj->bytes();
+    if (!layer.moe) continue;
+    const ExpertBank& bank = layer.moe->experts;
+    const int64_t one =
+        bank.gate.expert(0).bytes() + bank.up.expert(0).bytes() + bank.down.expert(0).bytes();
+    total += layer.moe->router.proj.bytes() + config_.text.top_k_experts * one;
+  }
+  return static_cast<uint64_t>(total);
+}
+
+}  // namespace
+
+std::unique_ptr<LanguageModel> LanguageModel::load(const std::filesystem::path& folder,
+                                                   const ModelOptions& options) {
+  return std::make_unique<Gemma4Model>(folder, options);
+}
+
+}  // namespace octavo
