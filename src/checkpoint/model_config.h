@@ -2,14 +2,12 @@
 #pragma once
 
 #include <cstdint>
-#include <filesystem>
-#include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "numerics/quant_spec.h"
+#include "checkpoint/quantization_config.h"
 
 namespace octavo {
 
@@ -43,6 +41,7 @@ struct TextConfig {
   double final_logit_softcapping = 0;  // 0 = none
   RopeConfig sliding_rope, full_rope;
   bool tie_word_embeddings = true;
+  bool bidirectional_vision = false;  // image blocks see themselves whole in sliding layers
   int64_t hidden_size_per_layer_input = 0;
   int64_t vocab_size_per_layer_input = 0;
   int64_t num_kv_shared_layers = 0;
@@ -53,18 +52,13 @@ struct TextConfig {
 struct VisionConfig {
   int64_t hidden_size = 0, intermediate_size = 0, num_hidden_layers = 0, num_attention_heads = 0;
   int64_t num_key_value_heads = 0, head_dim = 0, patch_size = 0, position_embedding_size = 0;
+  int64_t pooling_kernel_size = 0;
+  double rms_norm_eps = 1e-6, rope_theta = 100.0;
   bool standardize = false, use_clipped_linears = false;
 };
 
-/// Module path -> how it is stored. `find` applies overrides, then null group sizes = the mode's
-/// default, then the top-level triple.
-struct QuantizationConfig {
-  QuantSpec top;
-  std::map<std::string, std::optional<QuantSpec>, std::less<>> overrides;  // nullopt = `false`
-};
-
 struct ModelConfig {
-  std::string model_type;  // gemma4, gemma4_text, ...
+  std::string model_type;  // gemma4 or gemma4_text
   TextConfig text;
   std::optional<VisionConfig> vision;
   bool has_audio = false;
@@ -72,9 +66,10 @@ struct ModelConfig {
   int32_t bos_token_id = 2, pad_token_id = 0;
   std::optional<QuantizationConfig> quantization;
 
-  /// Validates everything the engine relies on; throws kBadFile naming `source` and the key.
-  /// Accepts text-only configs (text keys at top level) and both spellings of newer configs
-  /// (per_layer_config). Missing keys get transformers' defaults where that is safe.
+  /// Validates everything the engine relies on; throws kBadFile naming `source` and the key, or
+  /// kUnsupported for well-formed features that Octavo lacks. Accepts text-only configs (text keys
+  /// at top level) and both spellings of newer configs (per_layer_config). Missing keys get
+  /// transformers' defaults where that is safe.
   static ModelConfig parse(const nlohmann::json& config, const std::string& source);
 };
 
