@@ -60,14 +60,15 @@ inline uint8_t round_half_away(float x) {
 
 // Clamping before rounding is the same, the bounds being whole numbers. Returns whether some
 // element was more than half a step outside the codes.
-template <int kSize, typename Round>
-bool encode_codes(const float* w, ScaleBias map, float largest_code, uint8_t* codes, Round round) {
+template <int kSize, auto kRound>
+bool encode_codes(const float* __restrict w, ScaleBias map, float largest_code,
+                  uint8_t* __restrict codes) {
   int outside = 0;
   for (int i = 0; i < kSize; ++i) {
     const float x = (w[i] - map.bias) / map.scale;
     outside |= (x < -0.5f) | (x > largest_code + 0.5f);
     const float above = x > 0 ? x : 0;
-    codes[i] = round(above < largest_code ? above : largest_code);
+    codes[i] = kRound(above < largest_code ? above : largest_code);
   }
   return outside != 0;
 }
@@ -86,8 +87,8 @@ bool encode(const float* w, int bits, ScaleRule rule, GroupCodes& out) {
   // A reader knows only the stored values, so codes chosen from them are the nearest. MLX takes the
   // unrounded ones.
   if (rule == ScaleRule::kDefault) map = stored;
-  out.clipped = metal ? encode_codes<kSize>(w, map, largest_code, out.codes, round_half_away)
-                      : encode_codes<kSize>(w, map, largest_code, out.codes, round_half_even);
+  out.clipped = metal ? encode_codes<kSize, round_half_away>(w, map, largest_code, out.codes)
+                      : encode_codes<kSize, round_half_even>(w, map, largest_code, out.codes);
   return true;
 }
 

@@ -7,10 +7,12 @@
 #include <cstdint>
 #include <limits>
 
+#include "numerics/minifloat.h"
+
 namespace octavo {
 
 inline constexpr float kE4m3Max = 448.0f;
-inline constexpr uint8_t kE4m3MaxCode = 0x7e;
+inline constexpr MinifloatFormat kE4m3{.mantissa_bits = 3, .min_exponent = -6, .largest = kE4m3Max};
 
 /// Both NaN codes give NaN, as in MLX from 0.32.3 on (older versions read 0x7F as 480).
 constexpr float decode_e4m3(uint8_t code) {
@@ -23,21 +25,10 @@ constexpr float decode_e4m3(uint8_t code) {
 }
 
 /// Nearest, ties to the even code, saturating at +-448; keeps the sign of zero. NaN and infinities
-/// saturate too: encoders refuse such weights beforehand. Branch-free, so that loops vectorise.
+/// saturate too: encoders refuse such weights beforehand.
 inline uint8_t encode_e4m3(float value) {
-  const auto bits = std::bit_cast<uint32_t>(value);
-  const uint32_t magnitude = bits & 0x7fffffffu;
-  // Normal codes: cut 20 mantissa bits with half-even rounding and rebias the exponent.
-  const uint32_t normal = (magnitude + 0x7ffffu + ((magnitude >> 20) & 1u) - (120u << 23)) >> 20;
-  // Below 2^-6: an f32 of magnitude 2^14 has the step 2^-9, so the addition rounds.
-  constexpr float kShift = 0x1p14f;
-  const uint32_t subnormal = std::bit_cast<uint32_t>(std::bit_cast<float>(magnitude) + kShift) -
-                             std::bit_cast<uint32_t>(kShift);
-  constexpr uint32_t kSmallestNormal = 121u << 23;  // 2^-6
-  constexpr uint32_t kLargest = std::bit_cast<uint32_t>(kE4m3Max);
-  uint32_t code = magnitude < kSmallestNormal ? subnormal : normal;
-  code = magnitude >= kLargest ? kE4m3MaxCode : code;
-  return static_cast<uint8_t>(code | ((bits >> 24) & 0x80u));
+  const uint32_t sign = (std::bit_cast<uint32_t>(value) >> 24) & 0x80u;
+  return static_cast<uint8_t>(static_cast<uint32_t>(minifloat_code<kE4m3>(value)) | sign);
 }
 
 /// decode_e4m3 of every code.

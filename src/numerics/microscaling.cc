@@ -58,9 +58,11 @@ bool exceeds(float amax, float largest, float scale) {
   return static_cast<double>(amax) > static_cast<double>(largest) * static_cast<double>(scale);
 }
 
-template <int kSize, typename Encode>
-void encode_scaled(const float* weights, float factor, uint8_t* codes, Encode encode) {
-  for (int i = 0; i < kSize; ++i) codes[i] = encode(weights[i] * factor);
+// The coder is a template argument and the count a constant: then the loop is inlined and
+// vectorised.
+template <int kSize, auto kEncode>
+void encode_all(const float* __restrict weights, float factor, uint8_t* __restrict codes) {
+  for (int i = 0; i < kSize; ++i) codes[i] = kEncode(weights[i] * factor);
 }
 
 // Whether the scale one step below `code` gives the smaller sum of squared errors. In units of
@@ -71,13 +73,17 @@ void encode_scaled(const float* weights, float factor, uint8_t* codes, Encode en
 bool smaller_scale_is_better(const float* weights, uint8_t code) {
   constexpr int kLanes = 4;
   const float factor = inverse_e8m0(code);
+  float x[kMxGroup], up[kMxGroup], down[kMxGroup];  // magnitudes
+  for (int i = 0; i < kMxGroup; ++i) {
+    x[i] = std::bit_cast<float>(std::bit_cast<uint32_t>(weights[i] * factor) & 0x7fffffffu);
+    up[i] = minifloat_round<kE2m1>(x[i]);
+    down[i] = 0.5f * minifloat_round<kE2m1>(2 * x[i]);
+  }
   double sums[kLanes] = {};
   for (int i = 0; i < kMxGroup; i += kLanes) {
     for (int j = 0; j < kLanes; ++j) {
-      const float x = weights[i + j] * factor;
-      const double up = decode_e2m1(encode_e2m1(x));
-      const double down = 0.5 * decode_e2m1(encode_e2m1(2 * x));
-      sums[j] += (down - up) * (2 * static_cast<double>(x) - up - down);
+      const double u = up[i + j], d = down[i + j];
+      sums[j] += (d - u) * (2 * static_cast<double>(x[i + j]) - u - d);
     }
   }
   return sums[0] + sums[1] + sums[2] + sums[3] > 0;
@@ -102,7 +108,7 @@ void encode_mxfp8(const float* weights, float amax, ScaleRule rule, GroupCodes& 
   const uint8_t code = mx_scale(amax, rule, kMxfp8Rule);
   out.scale = code;
   out.clipped = exceeds(amax, kE4m3Max, decode_e8m0(code));
-  encode_scaled<kMxGroup>(weights, inverse_e8m0(code), out.codes, encode_e4m3);
+  encode_all<kMxGroup, encode_e4m3>(weights, inverse_e8m0(code), out.codes);
 }
 
 void encode_mxfp4(const float* weights, float amax, ScaleRule rule, GroupCodes& out) {
@@ -112,9 +118,9 @@ void encode_mxfp4(const float* weights, float amax, ScaleRule rule, GroupCodes& 
   out.clipped = exceeds(amax, kE2m1Max, decode_e8m0(code));
   const float factor = inverse_e8m0(code);
   if (rule == ScaleRule::kCompatCpu) {
-    encode_scaled<kMxGroup>(weights, factor, out.codes, encode_e2m1_first_match);
+    encode_all<kMxGroup, encode_e2m1_first_match>(weights, factor, out.codes);
   } else {
-    encode_scaled<kMxGroup>(weights, factor, out.codes, encode_e2m1);
+    encode_all<kMxGroup, encode_e2m1>(weights, factor, out.codes);
   }
 }
 
@@ -123,16 +129,18 @@ void encode_nvfp4(const float* weights, float amax, ScaleRule rule, GroupCodes& 
   const float scale = decode_e4m3(code);
   out.scale = code;
   out.clipped = code != 0 && exceeds(amax, kE2m1Max, scale);
+  float scaled[kNvGroup];
   if (rule == ScaleRule::kCompat || code == 0) {
     // Metal multiplies by the reciprocal; with scale 0 every reader sees zeros.
     const float factor = code == 0 ? 0.0f : 1 / scale;
-    encode_scaled<kNvGroup>(weights, factor, out.codes, encode_e2m1);
-    if (rule == ScaleRule::kCompatCpu) std::fill_n(out.codes, kNvGroup, uint8_t{0});
-    return;
+    for (int i = 0; i < kNvGroup; ++i) scaled[i] = weights[i] * factor;
+  } else {
+    for (int i = 0; i < kNvGroup; ++i) scaled[i] = weights[i] / scale;
   }
-  for (int i = 0; i < kNvGroup; ++i) {
-    const float x = weights[i] / scale;
-    out.codes[i] = rule == ScaleRule::kCompatCpu ? encode_e2m1_first_match(x) : encode_e2m1(x);
+  if (rule == ScaleRule::kCompatCpu) {
+    encode_all<kNvGroup, encode_e2m1_first_match>(scaled, 1, out.codes);
+  } else {
+    encode_all<kNvGroup, encode_e2m1>(scaled, 1, out.codes);
   }
 }
 
