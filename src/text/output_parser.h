@@ -27,11 +27,16 @@ struct ParsedOutput {
   std::vector<ParsedToolCall> tool_calls;
 };
 
-/// Feed it every generated token. States: message, channel, tool call, swallowed block.
+/// Feed it every generated token. States: message, channel, tool call, swallowed block (a tool
+/// declaration or response that the model invents). Control tokens never become text. A channel's
+/// label ("thought"), the newline before its end, thoughts of white space only, and white space
+/// between a thought or call and the visible text are left out.
 class OutputParser {
  public:
-  /// `in_reasoning`: the prompt ended in an open thought channel.
-  explicit OutputParser(std::shared_ptr<const Tokenizer> tokenizer, bool in_reasoning = false);
+  /// `in_reasoning`: the prompt ended in an open thought channel. `tools_offered`: a message that
+  /// begins with "call:NAME{" is a call although its opening token is missing.
+  explicit OutputParser(std::shared_ptr<const Tokenizer> tokenizer, bool in_reasoning = false,
+                        bool tools_offered = true);
   ~OutputParser();
   OutputParser(OutputParser&&) noexcept;
 
@@ -40,14 +45,16 @@ class OutputParser {
   ParsedOutput finish();
 
   bool in_reasoning() const;
-  int64_t reasoning_tokens() const;  // tokens pushed inside thought channels
+  int64_t reasoning_tokens() const;  // tokens of reasoning so far, labels and markers excluded
+
  private:
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };
 
 /// Parses the argument language of Gemma 4's calls: {key:value,...}; strings in <|"|>, lenient to
-/// "..." and '...' and to a missing closing quote at the end. Throws kBadRequest.
+/// "..." and '...', to bare strings and to a missing closing quote at the end. Integers beyond 64
+/// bits come as strings. Throws kBadRequest.
 nlohmann::ordered_json parse_call_arguments(std::string_view text);
 
 }  // namespace octavo
