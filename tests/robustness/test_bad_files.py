@@ -509,7 +509,7 @@ def test_no_folder(path, tmp_path):
     assert_refused(logits(tmp_path / path, tmp_path / "out"), [path], "logits")
 
 
-@pytest.mark.parametrize("tokens", ["", "x", "-1", "512", "99999999999", "1,,2", "1;2", "3,4,"])
+@pytest.mark.parametrize("tokens", ["", "x", "-1", "512", "99999999999", "1,,2", "1;2"])
 def test_token_lists(tokens, plain, tmp_path):
     result = run("logits", "-m", plain, f"--tokens={tokens}", "--out", tmp_path / "out")
     assert result.returncode in (1, 2), "accepted"
