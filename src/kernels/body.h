@@ -298,8 +298,8 @@ V exp(V x) {
 
 template <class V>
 V tanh(V x) {
-  const V one = V::broadcast(1.0f);
-  return one - V::broadcast(2.0f) / (exp(x + x) + one);
+  const V one = V::broadcast(1.0f), e = exp(x + x);
+  return (e - one) / (e + one);
 }
 
 template <class V>
