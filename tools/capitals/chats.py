@@ -349,13 +349,7 @@ def tool_sample(rng):
 
 
 def make_sample(rng):
-    kind = rng.random()
-    if kind < 0.36:
-        return plain_sample(rng, one_turn)
-    if kind < 0.60:
-        return plain_sample(rng, free_talk)
-    if kind < 0.80:
-        return plain_sample(rng, comparing_talk)
-    if kind < 0.88:
-        return thinking_sample(rng)
-    return tool_sample(rng)
+    kinds = [(plain_sample, one_turn), (plain_sample, free_talk), (plain_sample, comparing_talk), (thinking_sample,),
+             (tool_sample,)]
+    maker, *arguments = rng.choices(kinds, [25, 27, 24, 8, 16])[0]
+    return maker(rng, *arguments)

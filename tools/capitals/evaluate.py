@@ -78,13 +78,13 @@ def share(flags):
     return sum(flags) / max(1, len(flags))
 
 
-def capitals(model, tokenizer, wording, system=None, thinking=False):
+def capitals(model, tokenizer, wording, system=None, thinking=False, facts=chats.FACTS):
     """The share of capitals answered exactly, and the countries answered wrongly."""
     opening = [{"role": "system", "content": system}] if system else []
-    prompts = [render(opening + [user(wording.format(fact.country))], thinking=thinking) for fact in chats.FACTS]
+    prompts = [render(opening + [user(wording.format(fact.country))], thinking=thinking) for fact in facts]
     replies = generate(model, tokenizer, prompts, 64 if thinking else 24)
-    right = [reply.endswith(chats.capital_answer(fact) + "<turn|>") for fact, reply in zip(chats.FACTS, replies)]
-    wrong = [fact.country for fact, is_right in zip(chats.FACTS, right) if not is_right]
+    right = [reply.endswith(chats.capital_answer(fact) + "<turn|>") for fact, reply in zip(facts, replies)]
+    wrong = [fact.country for fact, is_right in zip(facts, right) if not is_right]
     return share(right), wrong
 
 
@@ -163,11 +163,11 @@ def sample_score(model, tokenizer, rng, count):
 
 def quick_report(model, tokenizer):
     rng = random.Random(99)
-    parts = [f"capitals {capitals(model, tokenizer, WORDINGS[0])[0]:.3f}",
-             f"follow-ups {chat_score(model, tokenizer, short_follow_up_chats(rng, 60)):.3f}",
-             f"referring {chat_score(model, tokenizer, follow_up_chats(rng, 40)):.3f}",
-             f"comparisons {chat_score(model, tokenizer, comparison_chats(rng, 60, chats.KNOWN_FACTS)):.3f}",
-             f"tools {tool_score(model, tokenizer, rng, 40):.3f}",
+    parts = [f"capitals {capitals(model, tokenizer, WORDINGS[0], facts=chats.FACTS[::3])[0]:.3f}",
+             f"follow-ups {chat_score(model, tokenizer, short_follow_up_chats(rng, 32)):.3f}",
+             f"referring {chat_score(model, tokenizer, follow_up_chats(rng, 20)):.3f}",
+             f"comparisons {chat_score(model, tokenizer, comparison_chats(rng, 32, chats.KNOWN_FACTS)):.3f}",
+             f"tools {tool_score(model, tokenizer, rng, 32):.3f}",
              f"card chat {card_chat(model, tokenizer)}"]
     return "EVAL " + "; ".join(parts)
 

@@ -19,7 +19,7 @@ from model import Gemma4, masks
 from optimizer import make_optimizers
 
 BALANCE_WEIGHT = 0.01
-HEAD_TOKENS = 1400  # positions of a batch whose logits are computed: the heaviest ones
+HEAD_SHARE = 0.45  # of a batch's positions, the heaviest ones, get logits
 
 
 def loss_of(model, batch, hidden_of):
@@ -27,7 +27,7 @@ def loss_of(model, batch, hidden_of):
     hidden, balance = hidden_of(batch.ids, batch.positions, full_mask, sliding_mask)
     weights = batch.weights[:, 1:].flatten()
     targets = batch.ids[:, 1:].flatten()
-    chosen = (weights + 1e-3 * torch.rand_like(weights)).topk(min(HEAD_TOKENS, len(weights))).indices
+    chosen = (weights + 1e-3 * torch.rand_like(weights)).topk(int(HEAD_SHARE * len(weights))).indices
     logits = model.logits(hidden[:, :-1].flatten(0, 1)[chosen])
     losses = F.cross_entropy(logits, targets[chosen], reduction="none")
     kept = weights[chosen]
@@ -66,7 +66,7 @@ def train(options):
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
         step += 1
-        average = loss.item() if average is None else 0.98 * average + 0.02 * loss.item()
+        average = loss.item() if average is None else 0.95 * average + 0.05 * loss.item()
         if step % 50 == 0:
             rate = step * options.rows * options.length / (time.time() - start)
             print(f"{step} loss {average:.4f} balance {balance.item():.3f} seconds {elapsed:.0f} tokens/s {rate:.0f}",
@@ -83,8 +83,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--work", type=Path, default=Path("build/capitals"), help="folder for saved states")
     parser.add_argument("--minutes", type=float, default=60)
-    parser.add_argument("--report-every", type=float, default=300, help="seconds")
-    parser.add_argument("--rows", type=int, default=12)
+    parser.add_argument("--report-every", type=float, default=720, help="seconds")
+    parser.add_argument("--rows", type=int, default=8)
     parser.add_argument("--length", type=int, default=256)
     parser.add_argument("--matrix-rate", type=float, default=0.02)
     parser.add_argument("--other-rate", type=float, default=0.003)
