@@ -1,13 +1,11 @@
 // `octavo logits`: one teacher-forced pass, its logits to a file. How parity is checked from outside.
-#include <fmt/ranges.h>
 
 #include <charconv>
 #include <memory>
 #include <string>
 
 #include "base/checked.h"
-#include "base/output_folder.h"
-#include "checkpoint/safetensors_writer.h"
+#include "checkpoint/write_safetensors.h"
 #include "cli/cli.h"
 #include "model/language_model.h"
 
