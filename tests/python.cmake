@@ -12,7 +12,7 @@ function(octavo_pytest folder name)
     ENVIRONMENT "OCTAVO_BIN=$<TARGET_FILE:octavo>;OCTAVO_TEST_DATA=${CMAKE_CURRENT_BINARY_DIR}/data;PYTHONDONTWRITEBYTECODE=1;OPENBLAS_NUM_THREADS=1;HF_HUB_OFFLINE=1")
 endfunction()
 
-foreach(name oracles logits quantized converted awq)
+foreach(name oracles logits quantized converted awq capitals)
   octavo_pytest(parity ${name})
 endforeach()
 octavo_pytest(robustness bad_files)

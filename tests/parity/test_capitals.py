@@ -1,0 +1,172 @@
+"""The demonstration model, converted by the card's recipe: right answers, here and in mlx-lm."""
+
+import json
+import re
+
+import mlx.core as mx
+import numpy as np
+import pytest
+from jinja2 import Environment
+from mlx_lm import generate, load
+from tokenizers import Tokenizer
+
+import comparison
+import mlx_oracle
+import program
+import reference
+from test_converted import CARD, check_weights, convert
+from test_quantized import mlx_convert
+
+CAPITALS = program.ROOT / "models" / "capitals"
+DEFAULT_TOLERANCE = 1e-2
+
+
+def facts():
+    return json.loads((CAPITALS / "capitals.json").read_text())
+
+
+def question(country):
+    return f"What is the capital of {country}?"
+
+
+@pytest.fixture(scope="session")
+def converted(scratch):
+    """models/capitals by the card's command."""
+    folder = scratch / "capitals-card"
+    return folder if folder.exists() else convert(CAPITALS, folder, CARD)
+
+
+@pytest.fixture(scope="session")
+def tokenizer():
+    return Tokenizer.from_file(str(CAPITALS / "tokenizer.json"))
+
+
+def prompt_tokens(tokenizer, messages):
+    """The ids of a rendered chat, by Jinja and tokenizers alone."""
+    source = (CAPITALS / "chat_template.jinja").read_text()
+    text = Environment(trim_blocks=True, lstrip_blocks=True).from_string(source).render(
+        messages=messages, add_generation_prompt=True, bos_token="<bos>")
+    return tokenizer.encode(text, add_special_tokens=False).ids
+
+
+def answer(folder, text, *flags):
+    result = program.run("generate", "-m", folder, "-p", text, "--temp", "0", "--max-tokens", "60",
+                         "--json", "--threads", "1", *flags)
+    return json.loads(result.stdout)
+
+
+@pytest.fixture(scope="session")
+def answers(converted):
+    """Greedy answers in default mode to every capital's question."""
+    return {fact["country"]: answer(converted, question(fact["country"])) for fact in facts()}
+
+
+def test_knows_its_capitals(answers):
+    wrong = {fact["country"]: answers[fact["country"]]["text"] for fact in facts()
+             if fact["capital"] not in answers[fact["country"]]["text"]}
+    assert len(wrong) <= 0.05 * len(facts()), f"{len(wrong)} of {len(facts())} wrong: {wrong}"
+
+
+def test_answers_end_by_themselves(answers):
+    cut = [country for country, result in answers.items() if result["finish_reason"] != "stop"]
+    assert len(cut) <= 0.02 * len(answers), cut
+
+
+def test_plain_output_is_the_answer_alone(converted, answers):
+    result = program.run("generate", "-m", converted, "-p", question("France"), "--temp", "0")
+    assert result.stdout.strip() == answers["France"]["text"].strip()
+
+
+def test_default_mode_against_exact(converted, answers, tokenizer):
+    """Close logits along 100 greedy answers, of which 95 are what exact mode would say."""
+    same, squares, total = 0, 0.0, 0.0
+    for country in list(answers)[:100]:
+        prompt = prompt_tokens(tokenizer, [{"role": "user", "content": question(country)}])
+        reply = answers[country]["tokens"]
+        exact = program.logits(converted, prompt + reply)
+        default = program.logits(converted, prompt + reply, exact=False)
+        squares += ((default - exact).astype(np.float64) ** 2).sum()
+        total += (exact.astype(np.float64) ** 2).sum()
+        greedy = exact[len(prompt) - 1:-1].argmax(axis=-1)
+        same += np.array_equal(greedy, reply)
+    error = np.sqrt(squares / total)
+    assert error <= DEFAULT_TOLERANCE, f"relative error {error:.2e}"
+    assert same >= 95, f"only {same} of 100 answers are exact mode's"
+
+
+def test_exact_logits_of_the_demo_model(converted, answers, tokenizer):
+    """Trained weights, real text: against mlx-lm, and BF16 against numpy."""
+    for folder in (CAPITALS, converted):
+        model, oracle = reference.Model(folder), mlx_oracle.load(folder)
+        compared = 0
+        for country in list(answers)[:12]:
+            tokens = prompt_tokens(tokenizer, [{"role": "user", "content": question(country)}])
+            tokens += answers[country]["tokens"]
+            forward = reference.Forward(model)
+            expected = forward.logits(tokens)
+            if forward.margins.min() < 5e-4:
+                continue
+            actual = program.logits(folder, tokens)
+            comparison.assert_close(actual, expected, f"{country}, float64")
+            comparison.assert_close(actual, mlx_oracle.logits(oracle, tokens), f"{country}, mlx")
+            compared += 1
+        assert compared >= 3, "too few prompts without close router decisions"
+
+
+def test_threads_do_not_change_the_text(converted, answers):
+    for country in list(answers)[:5]:
+        result = program.run("generate", "-m", converted, "-p", question(country), "--temp", "0",
+                             "--max-tokens", "60", "--json", "--threads", "2")
+        assert json.loads(result.stdout)["tokens"] == answers[country]["tokens"]
+
+
+def test_conversion_keeps_the_weights(converted):
+    check_weights(CAPITALS, converted)
+
+
+def mlx_answer(model, tokenizer, country):
+    prompt = tokenizer.apply_chat_template(
+        [{"role": "user", "content": question(country)}], add_generation_prompt=True)
+    return generate(model, tokenizer, prompt=prompt, max_tokens=60)
+
+
+def test_mlx_lm_loads_and_generates(converted):
+    """The card's own usage: `from mlx_lm import load, generate`."""
+    mx.set_default_device(mx.cpu)
+    model, tokenizer = load(str(converted))
+    wrong = {}
+    for fact in facts()[:20]:
+        text = mlx_answer(model, tokenizer, fact["country"])
+        if fact["capital"] not in text:
+            wrong[fact["country"]] = text
+    assert len(wrong) <= 2, wrong
+
+
+@pytest.mark.parametrize("mode, bits", [("mxfp8", None), ("affine", 8)])
+def test_reads_mlx_lms_conversion(mode, bits, tmp_path):
+    folder = mlx_convert(CAPITALS, tmp_path / "q", (mode, bits, None, None))
+    wrong = {}
+    for fact in facts()[:20]:
+        text = answer(folder, question(fact["country"]))["text"]
+        if fact["capital"] not in text:
+            wrong[fact["country"]] = text
+    assert len(wrong) <= 2, wrong
+
+
+def test_four_turn_chat(converted):
+    """The card's chat, every turn on the keys and values of the turns before."""
+    result = program.run("bench", "capitals", "-m", converted, "--greedy", "--json")
+    turns = json.loads(result.stdout)["turns"]
+    for turn, city in zip(turns, ("Paris", "Berlin", "Tokyo", "Tokyo"), strict=True):
+        assert re.search(rf"\b{city}\b", turn["text"]), f"{city} not in {turn['text']!r}"
+
+
+def test_chat_through_stdin(converted):
+    lines = ["What is the capital of France?", "And what about Germany?", "And Japan?",
+             "Which of those cities is the most populous?"]
+    result = program.run("chat", "-m", converted, "--temp", "0", stdin="\n".join(lines) + "\n")
+    at = 0
+    for city in ("Paris", "Berlin", "Tokyo", "Tokyo"):
+        found = result.stdout.find(city, at)
+        assert found >= 0, f"{city} missing after {at}:\n{result.stdout[:1500]}"
+        at = found + len(city)
