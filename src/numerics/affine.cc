@@ -74,7 +74,7 @@ bool encode_codes(const float* __restrict w, ScaleBias map, float largest_code,
 }
 
 template <int kSize>
-bool encode(const float* w, int bits, ScaleRule rule, GroupCodes& out) {
+void encode(const float* w, int bits, ScaleRule rule, GroupCodes& out) {
   const auto largest_code = static_cast<float>((1 << bits) - 1);
   const bool metal = rule == ScaleRule::kCompat;
   Range range = range_of<kSize>(w);
@@ -83,18 +83,16 @@ bool encode(const float* w, int bits, ScaleRule rule, GroupCodes& out) {
   out.scale = float_to_bf16(map.scale);
   out.bias = float_to_bf16(map.bias);
   const ScaleBias stored{bf16_to_float(out.scale), bf16_to_float(out.bias)};
-  if (!std::isfinite(stored.scale) || !std::isfinite(stored.bias)) return false;
   // A reader knows only the stored values, so codes chosen from them are the nearest. MLX takes the
   // unrounded ones.
   if (rule == ScaleRule::kDefault) map = stored;
   out.clipped = metal ? encode_codes<kSize, round_half_away>(w, map, largest_code, out.codes)
                       : encode_codes<kSize, round_half_even>(w, map, largest_code, out.codes);
-  return true;
 }
 
 }  // namespace
 
-bool encode_affine(const float* weights, int group_size, int bits, ScaleRule rule,
+void encode_affine(const float* weights, int group_size, int bits, ScaleRule rule,
                    GroupCodes& out) {
   switch (group_size) {
     case 32:

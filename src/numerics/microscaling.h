@@ -1,4 +1,4 @@
-// numerics: block scales and elements of mxfp8, mxfp4 and nvfp4. Weights are finite.
+// numerics: block scales and elements of mxfp8, mxfp4 and nvfp4. Weights lie below 2^126.
 #pragma once
 
 #include <cstdint>

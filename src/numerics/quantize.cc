@@ -19,6 +19,9 @@ namespace {
 
 constexpr int kChunk = 16;  // divides every group size; the fixed count lets inner loops vectorise
 
+// Below this every difference, scale and decoded value is finite, however it is rounded.
+constexpr float kTooLarge = 0x1p126f;
+
 void load(const uint16_t* source, int count, float* weights) {
   for (int i = 0; i < count; i += kChunk) {
     for (int j = 0; j < kChunk; ++j) weights[i + j] = bf16_to_float(source[i + j]);
@@ -110,22 +113,18 @@ void add_error(const float* weights, const float* decoded, int count, QuantError
   total.squared_weight += weight[0] + weight[1] + weight[2] + weight[3];
 }
 
-bool encode_group(const float* weights, float amax, const QuantSpec& spec, ScaleRule rule,
+void encode_group(const float* weights, float amax, const QuantSpec& spec, ScaleRule rule,
                   GroupCodes& out) {
   switch (spec.mode) {
     case QuantMode::kAffine:
       return encode_affine(weights, spec.group_size, spec.bits, rule, out);
     case QuantMode::kMxfp8:
-      encode_mxfp8(weights, amax, rule, out);
-      return true;
+      return encode_mxfp8(weights, amax, rule, out);
     case QuantMode::kMxfp4:
-      encode_mxfp4(weights, amax, rule, out);
-      return true;
+      return encode_mxfp4(weights, amax, rule, out);
     case QuantMode::kNvfp4:
-      encode_nvfp4(weights, amax, rule, out);
-      return true;
+      return encode_nvfp4(weights, amax, rule, out);
   }
-  return false;
 }
 
 void check_size(size_t actual, size_t expected, std::string_view what, std::string_view tensor) {
@@ -171,10 +170,11 @@ QuantError quantize(std::span<const Weight> source, int64_t in, const QuantSpec&
     load(source.data() + first, size, weights);
     const float amax = max_magnitude(weights, size);
     if (!is_finite(amax)) fail_non_finite(weights, size, first, in, tensor);
-    if (!encode_group(weights, amax, spec, rule, group)) {
-      fail(ErrorCode::kBadFile, "{}: the range of group {} in row {} is beyond BF16",
-           printable(tensor), first % in / size, first / in);
+    if (amax >= kTooLarge) {
+      fail(ErrorCode::kBadFile, "{}: group {} of row {} reaches {}, too large for {}",
+           printable(tensor), first % in / size, first / in, amax, to_string(spec.mode));
     }
+    encode_group(weights, amax, spec, rule, group);
     pack_codes(group.codes, size, spec.bits, out.weight.data() + g * packed_bytes);
     store_side(group.scale, side, out.scales.data() + g * side);
     if (spec.has_biases()) store_side(group.bias, side, out.biases.data() + g * side);

@@ -24,7 +24,9 @@ struct QuantError {
   double squared_weight = 0;  // sum of w^2
   uint64_t elements = 0;
   uint64_t groups = 0;
-  uint64_t clipped_groups = 0;  // groups in which an element was saturated below its own magnitude
+  /// Groups with an element beyond what the largest code stands for: for float modes a magnitude
+  /// above largest element * scale, for affine more than half a step outside the codes.
+  uint64_t clipped_groups = 0;
   QuantError& operator+=(const QuantError& other);
 };
 
@@ -38,7 +40,8 @@ struct QuantizedRows {
 };
 
 /// Encodes BF16 weights [rows, in] (row-major). Throws kBadFile naming `tensor` and the first bad
-/// element if a weight is Inf or NaN. Deterministic; no state.
+/// element if a weight is Inf or NaN, or the group if a weight is 2^126 or more. Deterministic; no
+/// state.
 QuantError quantize_bf16(std::span<const uint16_t> weights, int64_t in, const QuantSpec& spec,
                          ScaleRule rule, const QuantizedRows& out, std::string_view tensor);
 
