@@ -16,7 +16,7 @@ enum class ReasoningEffort { kNone, kLow, kMedium, kHigh };  // none, low: off; 
 /// A field left empty takes its value from the session's defaults, then from the checkpoint's
 /// generation_config.json (sampling fields only), then the default written here. Values out of
 /// range throw kBadRequest naming the field.
-struct GenerationConfig {
+struct GenerationOptions {
   std::optional<int64_t> max_new_tokens;  // 2048; at least 1, lowered to what the context leaves
 
   // Sampling, in the order of application (src/engine/sampler.h).
@@ -50,7 +50,7 @@ struct GenerationConfig {
 };
 
 /// Fields set in `over` win.
-GenerationConfig merged(const GenerationConfig& base, const GenerationConfig& over);
+GenerationOptions merged(const GenerationOptions& base, const GenerationOptions& over);
 
 enum class FinishReason {
   kStop,        // the model ended its turn, or a stop string was met
@@ -83,7 +83,7 @@ struct TokenLogprob {
 
 struct Performance {
   double ttft_ms = 0;        // from the call to the first token: rendering, prefill, first sample
-  double prefill_tok_s = 0;  // computed prompt tokens / time of the prefill
+  double prefill_tok_s = 0;  // prompt tokens that were not cached / time to the first token
   double decode_tok_s = 0;   // (generated - 1) / time after the first token; 0 for one token
 };
 
@@ -107,7 +107,7 @@ struct Result {
 
 /// A piece of a streamed answer. The last event has `result` set and no text of its own.
 struct Event {
-  std::string_view text;
+  std::string_view text{};
   bool is_reasoning = false;
   const Result* result = nullptr;  // valid during the callback
   bool done() const { return result != nullptr; }

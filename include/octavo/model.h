@@ -35,7 +35,7 @@ class Model {
   std::string decode(std::span<const int32_t> tokens) const;
 
   /// Continues `text` without a chat template, from an empty cache: BOS, then the text as it is.
-  Result complete(std::string_view text, const GenerationConfig& config = {},
+  Result complete(std::string_view text, const GenerationOptions& config = {},
                   const EventCallback& callback = {}) const;
 
   struct Impl;

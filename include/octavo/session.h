@@ -12,8 +12,8 @@
 namespace octavo {
 
 struct SessionOptions {
-  std::string system;         // system prompt; none if empty
-  GenerationConfig defaults;  // for the fields a call leaves empty
+  std::string system;          // system prompt; none if empty
+  GenerationOptions defaults;  // for the fields a call leaves empty
 };
 
 /// One turn at a time: a call during another's turn throws kBadRequest, only cancel() may come from
@@ -28,17 +28,17 @@ class ChatSession {
 
   /// One user turn and the model's answer. Throws kBadRequest while tool calls are outstanding, for
   /// bad config values, and for a history longer than the context.
-  Result send(std::string_view text, const GenerationConfig& config = {});
-  Result send_stream(std::string_view text, const GenerationConfig& config,
+  Result send(std::string_view text, const GenerationOptions& config = {});
+  Result send_stream(std::string_view text, const GenerationOptions& config,
                      const EventCallback& callback);
 
   /// Answers one outstanding tool call, in any order. The model goes on with the last one; before
   /// that the result holds no tokens, kToolCalls and the number of calls still pending. An error's
   /// content is marked as such for the model.
   Result send_tool_result(std::string_view id, std::string_view content, bool is_error = false,
-                          const GenerationConfig& config = {});
+                          const GenerationOptions& config = {});
   Result send_tool_result_stream(std::string_view id, std::string_view content, bool is_error,
-                                 const GenerationConfig& config, const EventCallback& callback);
+                                 const GenerationOptions& config, const EventCallback& callback);
 
   /// Ends the running turn at the next token (or prefill chunk) with kCancelled.
   void cancel() noexcept;

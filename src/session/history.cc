@@ -1,0 +1,110 @@
+#include "session/history.h"
+
+#include <algorithm>
+
+#include "base/fail.h"
+#include "session/tools.h"
+#include "text/chat_template.h"
+#include "text/utf8.h"
+
+namespace octavo {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::string plain(std::string_view text) {
+  std::string pending(text);
+  return neutralise_control_tokens(take_complete_utf8(pending, /*at_end=*/true));
+}
+
+Json call_message(const ToolCall& call) {
+  // A call that did not parse keeps its text; templates write it as it is.
+  Json arguments = call.status == ToolCall::Status::kOk ? neutralised(Json::parse(call.arguments))
+                                                        : Json(plain(call.arguments));
+  return {{"id", call.id},
+          {"type", "function"},
+          {"function", {{"name", plain(call.name)}, {"arguments", std::move(arguments)}}}};
+}
+
+std::string ids_of(const std::vector<ToolCall>& calls) {
+  std::string ids;
+  for (const ToolCall& call : calls) ids += (ids.empty() ? "" : ", ") + call.id;
+  return ids;
+}
+
+}  // namespace
+
+History::History(std::string_view system) {
+  if (!system.empty()) messages_.push_back({{"role", "system"}, {"content", plain(system)}});
+}
+
+std::vector<ToolCall> History::pending() const {
+  std::vector<ToolCall> calls;
+  for (const OpenCall& open : open_calls_) {
+    if (!open.result) calls.push_back(open.call);
+  }
+  return calls;
+}
+
+void History::add_user(std::string_view text) {
+  if (const auto calls = pending(); !calls.empty()) {
+    fail(
+        ErrorCode::kBadRequest,
+        "send: {} tool call(s) wait for a result ({}): answer each with send_tool_result, or reset",
+        calls.size(), ids_of(calls));
+  }
+  messages_.push_back({{"role", "user"}, {"content", plain(text)}});
+}
+
+void History::add_answer(Result& result) {
+  ++turns_;
+  Json message{{"role", "assistant"}, {"content", plain(result.text)}};
+  if (!result.thinking.empty()) message["reasoning"] = plain(result.thinking);
+  if (result.tool_calls.empty()) {
+    messages_.push_back(std::move(message));
+    return;
+  }
+  // Templates write a message's calls before its content. Text that came first is a message of its
+  // own; the calls go on with the same turn.
+  if (!result.text.empty()) {
+    messages_.push_back(std::move(message));
+    message = {{"role", "assistant"}, {"content", ""}};
+  }
+  message["tool_calls"] = Json::array();
+  for (ToolCall& call : result.tool_calls) {
+    call.id = fmt::format("call_{}", ++calls_);
+    message["tool_calls"].push_back(call_message(call));
+    OpenCall open{call, std::nullopt};
+    if (call.status != ToolCall::Status::kOk) {
+      open.result = plain("Error: the call could not be read: " + call.error);
+    }
+    open_calls_.push_back(std::move(open));
+  }
+  messages_.push_back(std::move(message));
+  close_calls_if_all_answered();
+}
+
+void History::add_tool_result(std::string_view id, std::string_view content, bool is_error) {
+  const auto open = std::find_if(open_calls_.begin(), open_calls_.end(),
+                                 [&](const OpenCall& c) { return c.call.id == id && !c.result; });
+  if (open == open_calls_.end()) {
+    const std::string ids = ids_of(pending());
+    fail(ErrorCode::kBadRequest, "send_tool_result: no pending call \"{}\", pending: {}",
+         printable(id), ids.empty() ? "none" : ids);
+  }
+  open->result = (is_error ? "Error: " : "") + plain(content);
+  close_calls_if_all_answered();
+}
+
+void History::close_calls_if_all_answered() {
+  if (!pending().empty()) return;
+  for (OpenCall& open : open_calls_) {
+    messages_.push_back({{"role", "tool"},
+                         {"tool_call_id", open.call.id},
+                         {"name", plain(open.call.name)},
+                         {"content", std::move(*open.result)}});
+  }
+  open_calls_.clear();
+}
+
+}  // namespace octavo

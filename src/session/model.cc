@@ -1,0 +1,51 @@
+#include "octavo/model.h"
+
+#include "session/generation_loop.h"
+#include "session/model_impl.h"
+
+namespace octavo {
+
+Model::Model(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+int64_t Model::vocab_size() const {
+  return impl_->vocab_size;
+}
+int64_t Model::context_length() const {
+  return impl_->context_length;
+}
+uint64_t Model::bytes_per_token() const {
+  return impl_->bytes_per_token;
+}
+
+std::vector<int32_t> Model::encode(std::string_view text) const {
+  return impl_->tokenizer->encode(text);
+}
+
+std::string Model::decode(std::span<const int32_t> tokens) const {
+  return impl_->tokenizer->decode(tokens);
+}
+
+Result Model::complete(std::string_view text, const GenerationOptions& config,
+                       const EventCallback& callback) const {
+  const Clock::time_point start = Clock::now();
+  GenerationSettings settings = resolve(merged(impl_->defaults, config), impl_->vocab_size);
+  std::vector<int32_t> prompt = encode(text);
+  if (impl_->special.bos) prompt.insert(prompt.begin(), *impl_->special.bos);
+  fit_to_context(settings, prompt.size(), impl_->context_length);
+
+  const std::unique_ptr<Decoder> decoder = impl_->make_decoder();
+  decoder->assign(prompt, nullptr);
+  Result result = generate({.model = *impl_,
+                            .settings = settings,
+                            .decoder = *decoder,
+                            .cached = 0,
+                            .tools_offered = false,
+                            .callback = callback,
+                            .cancelled = nullptr,
+                            .start = start});
+  if (!settings.include_reasoning) result.thinking.clear();
+  if (callback) callback({.result = &result});
+  return result;
+}
+
+}  // namespace octavo

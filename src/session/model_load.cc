@@ -1,0 +1,70 @@
+#include <mutex>
+
+#include "base/fail.h"
+#include "checkpoint/generation_config.h"
+#include "engine/sequence_decoder.h"
+#include "session/model_impl.h"
+
+namespace octavo {
+namespace {
+
+constexpr int kMaxThreads = 1024;
+constexpr int kMaxPrefillChunk = 1 << 16;
+
+void check(const LoadOptions& options) {
+  if (options.threads < 0 || options.threads > kMaxThreads) {
+    fail(ErrorCode::kBadRequest, "threads: {} is out of range, expected 0 to {}", options.threads,
+         kMaxThreads);
+  }
+  if (options.context_length < 0) {
+    fail(ErrorCode::kBadRequest, "context_length: {} is negative", options.context_length);
+  }
+  if (options.prefill_chunk < 1 || options.prefill_chunk > kMaxPrefillChunk) {
+    fail(ErrorCode::kBadRequest, "prefill_chunk: {} is out of range, expected 1 to {}",
+         options.prefill_chunk, kMaxPrefillChunk);
+  }
+}
+
+int64_t usable_context(const LoadOptions& options, int64_t limit) {
+  if (options.context_length > limit) {
+    fail(ErrorCode::kBadRequest, "context_length: {} is more than the model's {}",
+         options.context_length, limit);
+  }
+  return options.context_length > 0 ? options.context_length : limit;
+}
+
+GenerationOptions sampling_defaults(const GenerationConfig& config) {
+  GenerationOptions options;
+  options.temperature = config.do_sample == false ? 0 : config.temperature;
+  options.top_k = config.top_k;
+  options.top_p = config.top_p;
+  return options;
+}
+
+}  // namespace
+
+Model Model::load(const std::filesystem::path& folder, const LoadOptions& options) {
+  check(options);
+  const std::shared_ptr<LanguageModel> language_model =
+      LanguageModel::load(folder, {.exact = options.exact, .threads = options.threads});
+  const ModelConfig& config = language_model->config();
+  const GenerationConfig generation = read_generation_config(folder);
+
+  auto impl = std::make_shared<Impl>();
+  impl->tokenizer = Tokenizer::load(folder);
+  impl->chat_template = ChatTemplate::load(folder);
+  impl->defaults = sampling_defaults(generation);
+  impl->vocab_size = config.text.vocab_size;
+  impl->context_length = usable_context(options, config.text.max_position_embeddings);
+  impl->bytes_per_token = language_model->bytes_per_token();
+  std::vector<int32_t> eos = config.eos_token_ids;
+  eos.insert(eos.end(), generation.eos_token_ids.begin(), generation.eos_token_ids.end());
+  impl->special = SpecialTokens::find(*impl->tokenizer, eos, impl->vocab_size);
+  impl->make_decoder = [language_model, turn = std::make_shared<std::mutex>(),
+                        chunk = options.prefill_chunk] {
+    return make_sequence_decoder(Sequence(*language_model, chunk), turn);
+  };
+  return Model(std::move(impl));
+}
+
+}  // namespace octavo
