@@ -64,7 +64,7 @@ struct Checkpoint::Impl {
       }
     }
     if (const size_t extra = tensors.size() - index.weight_map.size(); extra != 0) {
-      notes.push_back(fmt::format("{} tensors of the shards are not named by the index", extra));
+      notes.push_back(fmt::format("tensors in the shards that the index does not name: {}", extra));
     }
     if (index.total_size && *index.total_size != payload) {
       notes.push_back(fmt::format("the index claims a total_size of {} bytes, the tensors have {}",

@@ -1,5 +1,6 @@
 #include "checkpoint/json_file.h"
 
+#include <functional>
 #include <string>
 #include <unordered_set>
 #include <vector>
@@ -75,6 +76,10 @@ std::string_view without_tag(std::string_view message) {
 }  // namespace
 
 json parse_json(std::string_view text, std::string_view name) {
+  // nlohmann::json takes a NUL for the end of the text and would ignore what follows.
+  if (text.find('\0') != std::string_view::npos) {
+    fail(ErrorCode::kBadFile, "{}: not valid JSON: it holds a NUL byte", name);
+  }
   Guard guard(name);
   try {
     return json::parse(text.begin(), text.end(), std::ref(guard));
