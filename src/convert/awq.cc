@@ -31,7 +31,8 @@ class Planner {
  public:
   Planner(const Plan& plan, const Importance& importance, AwqMode mode)
       : importance_(importance), mode_(mode) {
-    for (const PlannedTensor& planned : plan.tensors) by_name_.emplace(planned.tensor.name, &planned);
+    for (const PlannedTensor& planned : plan.tensors)
+      by_name_.emplace(planned.tensor.name, &planned);
   }
 
   AwqPlan run() {
@@ -78,10 +79,8 @@ class Planner {
     groups.push_back({.name = label + "pre_feedforward_layernorm -> gate, up",
                       .feeder = layer + "pre_feedforward_layernorm.weight",
                       .readers = {gate, up}});
-    groups.push_back({.name = label + "up -> down",
-                      .feeder = up,
-                      .readers = {down},
-                      .feeder_is_norm = false});
+    groups.push_back(
+        {.name = label + "up -> down", .feeder = up, .readers = {down}, .feeder_is_norm = false});
     if (has(experts_down)) {
       groups.push_back({.name = label + "pre_feedforward_layernorm_2 -> experts' gate, up",
                         .feeder = layer + "pre_feedforward_layernorm_2.weight",
@@ -117,7 +116,8 @@ class Planner {
     apply(group, scales);
   }
 
-  /// One exponent per column of the readers; [matrices, width] for separate experts. Empty: no data.
+  /// One exponent per column of the readers; [matrices, width] for separate experts. Empty: no
+  /// data.
   std::vector<int8_t> exponents(const Group& group) const {
     std::vector<std::vector<double>> means;  // per matrix
     for (const std::string& reader : group.readers) {

@@ -33,8 +33,8 @@ struct AwqPlan {
 /// are equally far from 1, rounded to powers of two. `importance` holds mean squares.
 std::vector<int8_t> awq_exponents(const std::vector<double>& importance);
 
-/// Which groups are scaled. Legal groups are exactly these (the reader's columns by s, the feeder by
-/// 1/s); every other pair of Gemma 4 changes what the model computes:
+/// Which groups are scaled. Legal groups are exactly these (the reader's columns by s, the feeder
+/// by 1/s); every other pair of Gemma 4 changes what the model computes:
 ///   input_layernorm -> q, k, v           pre_feedforward_layernorm -> dense gate, up
 ///   rows of dense up -> dense down       pre_feedforward_layernorm_2 -> all experts' gate, up
 ///   rows of an expert's up -> that expert's down

@@ -167,7 +167,8 @@ InventoryTensor make_entry(const TensorView& view, std::string name, Part part) 
                          .shape = view.shape};
   if (part != Part::kWhole) {
     if (view.shape.size() != 3 || view.shape[1] % 2 != 0) {
-      fail(ErrorCode::kBadFile, "tensor {}: expected shape [experts, 2 * width, hidden]", view.name);
+      fail(ErrorCode::kBadFile, "tensor {}: expected shape [experts, 2 * width, hidden]",
+           view.name);
     }
     tensor.shape[1] /= 2;
   }
@@ -178,11 +179,13 @@ InventoryTensor make_entry(const TensorView& view, std::string name, Part part) 
   return tensor;
 }
 
-std::string shape_text(const Shape& shape) { return fmt::format("[{}]", fmt::join(shape, ", ")); }
+std::string shape_text(const Shape& shape) {
+  return fmt::format("[{}]", fmt::join(shape, ", "));
+}
 
 /// Every implied tensor is there with its shape. A checkpoint may leave out vision as a whole.
-void check_complete(const std::map<std::string, InventoryTensor>& actual,
-                    const ModelConfig& config, const std::string& where) {
+void check_complete(const std::map<std::string, InventoryTensor>& actual, const ModelConfig& config,
+                    const std::string& where) {
   const bool has_vision = actual.lower_bound("vision_tower.") != actual.end() &&
                           actual.lower_bound("vision_tower.")->first.starts_with("vision_tower.");
   for (const InventoryTensor& implied : implied_inventory(config)) {

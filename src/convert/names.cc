@@ -13,7 +13,7 @@ constexpr std::array<string_view, 5> kTextPrefixes = {
     "language_model.", "model."};  // the longest that fits goes first
 
 constexpr std::array<string_view, 7> kTowerPrefixes = {
-    "vision_tower.", "vision_encoder.", "audio_tower.",         "audio_encoder.",
+    "vision_tower.", "vision_encoder.", "audio_tower.",          "audio_encoder.",
     "embed_audio.",  "embed_vision.",   "multi_modal_projector."};
 
 constexpr std::array<string_view, 4> kClampSuffixes = {".input_max", ".input_min", ".output_max",
@@ -29,7 +29,9 @@ string_view strip_prefix(string_view name) {
   return name;
 }
 
-bool contains(string_view name, string_view part) { return name.find(part) != string_view::npos; }
+bool contains(string_view name, string_view part) {
+  return name.find(part) != string_view::npos;
+}
 
 bool has_clamp_suffix(string_view name) {
   for (string_view suffix : kClampSuffixes) {
@@ -59,7 +61,9 @@ std::string expert_name(string_view stripped, Part part) {
 
 }  // namespace
 
-bool is_fused_gate_up(string_view source) { return source.ends_with(kFusedGateUp); }
+bool is_fused_gate_up(string_view source) {
+  return source.ends_with(kFusedGateUp);
+}
 
 std::optional<std::string> output_name(string_view source, const Naming& naming, Part part) {
   const string_view name = strip_prefix(source);

@@ -1,4 +1,5 @@
-// convert: tensor names: Hugging Face or MLX spelling in, MLX spelling out, and the class of a name.
+// convert: tensor names: Hugging Face or MLX spelling in, MLX spelling out, and the class of a
+// name.
 #pragma once
 
 #include <optional>
@@ -9,8 +10,8 @@ namespace octavo::convert {
 
 /// How names are spelled in the output; follows from the kind of checkpoint.
 struct Naming {
-  bool text_only = false;    // Gemma4ForCausalLM: "model.…", as mlx-lm wants it
-  bool tied_head = true;     // lm_head repeats the embedding and is dropped
+  bool text_only = false;      // Gemma4ForCausalLM: "model.…", as mlx-lm wants it
+  bool tied_head = true;       // lm_head repeats the embedding and is dropped
   int first_shared_layer = 0;  // layers from here on reuse older keys and values; 0 = none
 
   std::string text_prefix() const { return text_only ? "model." : "language_model.model."; }

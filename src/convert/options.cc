@@ -71,8 +71,8 @@ void check_recipe(const ConvertOptions& options) {
          recipe);
   }
   if (find_mixed(recipe) && options.bits) {
-    fail(ErrorCode::kBadRequest, "--q-bits cannot be combined with --q-recipe {}, which fixes the bits",
-         recipe);
+    fail(ErrorCode::kBadRequest,
+         "--q-bits cannot be combined with --q-recipe {}, which fixes the bits", recipe);
   }
 }
 
@@ -85,7 +85,8 @@ void check_quantization(const ConvertOptions& options) {
   const QuantSpec top = top_spec(options);
   validate(top);
   if (options.mxfp && options.recipe.empty() && top.bits != 4 && top.bits != 8) {
-    fail(ErrorCode::kBadRequest, "--q-mxfp without a recipe needs --q-bits 4 or 8, not {}", top.bits);
+    fail(ErrorCode::kBadRequest, "--q-mxfp without a recipe needs --q-bits 4 or 8, not {}",
+         top.bits);
   }
   if (options.scale && *options.scale == ScaleRule::kCompatCpu && options.dtype != Dtype::kBF16) {
     fail(ErrorCode::kBadRequest, "--q-scale compat-cpu needs --dtype bfloat16");
@@ -105,7 +106,8 @@ void advise_against_two_bits(const ConvertOptions& options) {
 }
 
 void check_paths(const ConvertOptions& options, bool planning) {
-  if (options.input.empty()) fail(ErrorCode::kBadRequest, "--input is missing: the model to convert");
+  if (options.input.empty())
+    fail(ErrorCode::kBadRequest, "--input is missing: the model to convert");
   if (options.input.extension() == ".gguf") {
     fail(ErrorCode::kUnsupported,
          "{}: GGUF models cannot be converted; give a folder with safetensors files",
@@ -120,7 +122,8 @@ void check_paths(const ConvertOptions& options, bool planning) {
 
 void check_options(const ConvertOptions& options, bool planning) {
   check_paths(options, planning);
-  if (options.dtype != Dtype::kBF16 && options.dtype != Dtype::kF16 && options.dtype != Dtype::kF32) {
+  if (options.dtype != Dtype::kBF16 && options.dtype != Dtype::kF16 &&
+      options.dtype != Dtype::kF32) {
     fail(ErrorCode::kBadRequest, "--dtype must be bfloat16, float16 or float32");
   }
   if (!options.model_type.empty() && options.model_type != "gemma4" &&

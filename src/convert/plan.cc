@@ -51,16 +51,18 @@ QuantSpec choose_top(const Plan& plan) {
   for (const PlannedTensor& planned : plan.tensors) {
     if (!planned.spec) continue;
     if (*planned.spec == plan.recipe->top) return plan.recipe->top;
-    const auto known = std::find_if(counts.begin(), counts.end(),
-                                    [&](const auto& entry) { return entry.first == *planned.spec; });
+    const auto known = std::find_if(counts.begin(), counts.end(), [&](const auto& entry) {
+      return entry.first == *planned.spec;
+    });
     if (known == counts.end()) {
       counts.emplace_back(*planned.spec, 1);
     } else {
       ++known->second;
     }
   }
-  const auto best = std::max_element(
-      counts.begin(), counts.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
+  const auto best =
+      std::max_element(counts.begin(), counts.end(),
+                       [](const auto& a, const auto& b) { return a.second < b.second; });
   return best == counts.end() ? plan.recipe->top : best->first;
 }
 
@@ -76,9 +78,8 @@ std::vector<TensorPlan> PlannedTensor::outputs() const {
     return plan;
   };
   const Dtype side = spec->has_biases() ? Dtype::kBF16 : Dtype::kU8;
-  std::vector<TensorPlan> result{
-      with_width(".weight", Dtype::kU32, spec->weight_bytes(width) / 4),
-      with_width(".scales", side, spec->groups(width))};
+  std::vector<TensorPlan> result{with_width(".weight", Dtype::kU32, spec->weight_bytes(width) / 4),
+                                 with_width(".scales", side, spec->groups(width))};
   if (spec->has_biases()) result.push_back(with_width(".biases", side, spec->groups(width)));
   return result;
 }
@@ -99,7 +100,9 @@ uint64_t Plan::payload_bytes() const {
   return total;
 }
 
-size_t Plan::output_count() const { return outputs().size(); }
+size_t Plan::output_count() const {
+  return outputs().size();
+}
 
 std::vector<TensorPlan> Plan::outputs() const {
   std::vector<TensorPlan> all;
@@ -145,7 +148,8 @@ void check_plan(const Plan& plan, const ConvertOptions& options) {
            planned.tensor.name, describe(planned.wanted), planned.tensor.shape.back());
     }
     if (options.strict && planned.wanted) {
-      fail(ErrorCode::kBadRequest, "--strict: {} cannot become {}: its rows of {} are not whole groups",
+      fail(ErrorCode::kBadRequest,
+           "--strict: {} cannot become {}: its rows of {} are not whole groups",
            planned.tensor.name, describe(planned.wanted), planned.tensor.shape.back());
     }
     if (options.strict && options.mxfp && planned.spec &&

@@ -1,5 +1,5 @@
-// convert: the decision for every tensor, with the shapes and bytes of the output, before any weight
-// is read.
+// convert: the decision for every tensor, with the shapes and bytes of the output, before any
+// weight is read.
 #pragma once
 
 #include <map>

@@ -21,7 +21,9 @@ std::string shape_text(const std::vector<int64_t>& shape) {
   return shape.empty() ? "scalar" : fmt::format("{}", fmt::join(shape, " x "));
 }
 
-std::string dense_format(Dtype dtype) { return std::string(to_string(dtype)); }
+std::string dense_format(Dtype dtype) {
+  return std::string(to_string(dtype));
+}
 
 /// One line per class and format, in the order of first appearance.
 std::vector<ClassLine> summarise(const Plan& plan) {
@@ -46,12 +48,9 @@ std::vector<ClassLine> summarise(const Plan& plan) {
 }
 
 ordered_json entry_json(const TensorPlan& output, const std::optional<QuantSpec>& spec) {
-  ordered_json entry{{"name", output.name},
-                     {"dtype", to_string(output.dtype)},
-                     {"shape", output.shape},
-                     {"mode", nullptr},
-                     {"bits", nullptr},
-                     {"group_size", nullptr},
+  ordered_json entry{{"name", output.name},    {"dtype", to_string(output.dtype)},
+                     {"shape", output.shape},  {"mode", nullptr},
+                     {"bits", nullptr},        {"group_size", nullptr},
                      {"bytes", output.bytes()}};
   if (spec) {
     entry["mode"] = to_string(spec->mode);
@@ -72,9 +71,9 @@ std::string plan_table(const Plan& plan) {
                         line.count, line.same_shape ? line.shape : "several", line.bytes);
   }
   const uint64_t bytes = plan.payload_bytes();
-  text += fmt::format("\n{} tensors, {} bytes ({}, {:.2f} GiB)", plan.output_count(), bytes,
-                      format_bytes(static_cast<double>(bytes)),
-                      static_cast<double>(bytes) / (1 << 30));
+  text +=
+      fmt::format("\n{} tensors, {} bytes ({}, {:.2f} GiB)", plan.output_count(), bytes,
+                  format_bytes(static_cast<double>(bytes)), static_cast<double>(bytes) / (1 << 30));
   for (const auto& [mode, count] : plan.modules()) {
     text += fmt::format("; {} {} modules", count, to_string(mode));
   }

@@ -31,9 +31,8 @@ std::string describe(const std::optional<QuantSpec>& spec) {
 }
 
 std::string describe(const Recipe& recipe) {
-  std::string text =
-      fmt::format("recipe {} (version {}), top level {}\n", recipe.name, recipe.version,
-                  describe(recipe.top));
+  std::string text = fmt::format("recipe {} (version {}), top level {}\n", recipe.name,
+                                 recipe.version, describe(recipe.top));
   for (const Rule& rule : recipe.rules) {
     text += fmt::format("  {:<34} {}\n", rule.what, describe(rule.spec));
   }

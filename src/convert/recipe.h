@@ -1,5 +1,5 @@
-// convert: a recipe: an ordered table of rules that says how every tensor is stored. Data, not code:
-// it can be printed, compared and tested.
+// convert: a recipe: an ordered table of rules that says how every tensor is stored. Data, not
+// code: it can be printed, compared and tested.
 #pragma once
 
 #include <optional>
@@ -13,13 +13,13 @@ namespace octavo::convert {
 
 /// The first rule that matches a tensor's output name decides. An empty condition holds for all.
 struct Rule {
-  std::string what;                       // for people: "q/k/v projections"
-  std::vector<std::string> contains = {};  // one of these occurs in the name
-  std::vector<int> layers = {};            // one of these layers
-  bool not_a_weight = false;               // names that do not end in ".weight"
+  std::string what;                              // for people: "q/k/v projections"
+  std::vector<std::string> contains = {};        // one of these occurs in the name
+  std::vector<int> layers = {};                  // one of these layers
+  bool not_a_weight = false;                     // names that do not end in ".weight"
   std::optional<QuantSpec> spec = std::nullopt;  // nullopt: stays dense
-  bool is_default = false;                 // the recipe has no opinion: the top-level format
-  bool affine_only = false;                // readers of these tensors know affine alone
+  bool is_default = false;                       // the recipe has no opinion: the top-level format
+  bool affine_only = false;                      // readers of these tensors know affine alone
 
   bool matches(std::string_view name) const;
 };
