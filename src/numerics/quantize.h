@@ -15,7 +15,8 @@ enum class ScaleRule {
   kDefault,    // mxfp8 rounds up; mxfp4 the better of up and up-1; affine codes from rounded
                // scale/bias
   kCompat,     // the old Metal rule: nearest exponent; affine as Metal computes it
-  kCompatCpu,  // MLX's CPU backend
+  kCompatCpu,  // MLX's CPU backend, 0.32.2 to 0.32.4: the same bytes for BF16 weights (exceptions,
+               // none of which a model has: mx groups below 448 * 2^-127, nvfp4 above 2^14)
 };
 
 /// What encoding cost; sums over elements, so that results of many rows can be added.
