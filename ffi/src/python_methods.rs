@@ -94,8 +94,7 @@ fn partition(text: &str, args: &[Value], from_right: bool) -> Result<Value, Erro
     if separator.is_empty() {
         return Err(value_error("empty separator"));
     }
-    let found =
-        if from_right { text.rsplit_once(separator) } else { text.split_once(separator) };
+    let found = if from_right { text.rsplit_once(separator) } else { text.split_once(separator) };
     let parts = match (found, from_right) {
         (Some((head, tail)), _) => [head, separator, tail],
         (None, false) => [text, "", ""],
@@ -125,7 +124,9 @@ fn string_method(text: &str, method: &str, args: &[Value]) -> Option<Result<Valu
         "rsplit" => split(text, args, true),
         "partition" => partition(text, args, false),
         "rpartition" => partition(text, args, true),
-        "removeprefix" => affix(|text, prefix| text.starts_with(prefix).then_some(prefix.len()), true),
+        "removeprefix" => {
+            affix(|text, prefix| text.starts_with(prefix).then_some(prefix.len()), true)
+        }
         "removesuffix" => {
             affix(|text, suffix| text.ends_with(suffix).then(|| text.len() - suffix.len()), false)
         }
@@ -136,6 +137,16 @@ fn string_method(text: &str, method: &str, args: &[Value]) -> Option<Result<Valu
         }),
         _ => return None,
     })
+}
+
+/// The engine's str.format pays for its output only after it was made, so a width or precision of
+/// ten digits would fill the memory first. No chat has a use for one of more than four.
+fn check_format(text: &str) -> Result<(), Error> {
+    let longest = text.split(|c: char| !c.is_ascii_digit()).map(str::len).max();
+    if longest.unwrap_or(0) > 4 {
+        return Err(value_error("number above 9999 in a format string"));
+    }
+    Ok(())
 }
 
 fn list_index(list: &Value, args: &[Value]) -> Result<Value, Error> {
@@ -155,6 +166,9 @@ pub fn call_method(
     if let Some(text) = value.as_str() {
         if let Some(result) = string_method(text, method, args) {
             return result;
+        }
+        if method == "format" {
+            check_format(text)?;
         }
     }
     if value.kind() == ValueKind::Seq && method == "index" {

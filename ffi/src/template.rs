@@ -5,7 +5,10 @@ use std::borrow::Cow;
 use std::fmt;
 
 use minijinja::syntax::SyntaxConfig;
-use minijinja::{AutoEscape, Environment, Error, ErrorKind, Value};
+use minijinja::value::ValueKind;
+use minijinja::{
+    AutoEscape, Environment, Error, ErrorKind, Output, State, Value, escape_formatter,
+};
 
 use crate::buffers::{Buffer, bytes};
 use crate::guard::{Failure, Status, guard, guard_value};
@@ -14,6 +17,7 @@ use crate::python_number::PythonNumber;
 use crate::template_values::template_value;
 use crate::tojson::tojson;
 
+const DEPTH_LIMIT: usize = 256;
 const NAME: &str = "chat_template";
 
 /// One unit pays for an instruction or 64 bytes. A chat of 10,000 messages needs 1.0 M; a hostile
@@ -85,7 +89,32 @@ fn is_python_number(value: &Value, integer: bool) -> bool {
     value.downcast_object_ref::<PythonNumber>().is_some_and(|n| n.is_integer == integer)
 }
 
+/// Pays for every item of a container before it is printed: a repeated list takes no room and no fuel
+/// until then.
+fn charge_items(state: &State, value: &Value, depth: usize) -> Result<(), Error> {
+    let is_map = value.kind() == ValueKind::Map;
+    let is_list = matches!(value.kind(), ValueKind::Seq | ValueKind::Iterable);
+    if !(is_map || is_list) || value.len().is_none() {
+        return Ok(());
+    }
+    if depth > DEPTH_LIMIT {
+        return Err(Error::new(ErrorKind::InvalidOperation, "nested too deeply"));
+    }
+    for item in value.try_iter()? {
+        state.consume_fuel(1)?;
+        let item = if is_map { value.get_item(&item)? } else { item };
+        charge_items(state, &item, depth + 1)?;
+    }
+    Ok(())
+}
+
+fn print_value(out: &mut Output, state: &mut State, value: &Value) -> Result<(), Error> {
+    charge_items(state, value, 0)?;
+    escape_formatter(out, state, value)
+}
+
 fn add_python_ways(environment: &mut Environment) {
+    environment.set_formatter(print_value);
     environment.add_filter("tojson", tojson);
     environment.add_filter("trim", trim);
     environment.set_unknown_method_callback(call_method);
@@ -94,9 +123,8 @@ fn add_python_ways(environment: &mut Environment) {
     environment.add_test("number", |value: &Value| {
         value.is_number() || value.downcast_object_ref::<PythonNumber>().is_some()
     });
-    environment.add_test("integer", |value: &Value| {
-        value.is_integer() || is_python_number(value, true)
-    });
+    environment
+        .add_test("integer", |value: &Value| value.is_integer() || is_python_number(value, true));
     environment.add_test("float", |value: &Value| {
         (value.is_number() && !value.is_integer()) || is_python_number(value, false)
     });
@@ -150,8 +178,7 @@ impl Template {
             return Err(Failure::bad_input("the variables are not a JSON object"));
         }
         let mut environment = self.environment.clone();
-        environment
-            .set_fuel(Some(BASE_FUEL + FUEL_PER_CONTEXT_BYTE * context_json.len() as u64));
+        environment.set_fuel(Some(BASE_FUEL + FUEL_PER_CONTEXT_BYTE * context_json.len() as u64));
         let template = environment.get_template(NAME).map_err(refusal)?;
         template.render(template_value(&context)).map_err(refusal)
     }

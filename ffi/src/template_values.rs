@@ -12,8 +12,8 @@ pub fn template_value(json: &Json) -> Value {
         Json::Number(number) => number_value(number),
         Json::String(text) => Value::from(text.as_str()),
         Json::Array(items) => items.iter().map(template_value).collect(),
-        Json::Object(members) => {
-            Value::from_pairs(members.iter().map(|(key, item)| (key.as_str(), template_value(item))))
-        }
+        Json::Object(members) => Value::from_pairs(
+            members.iter().map(|(key, item)| (key.as_str(), template_value(item))),
+        ),
     }
 }
