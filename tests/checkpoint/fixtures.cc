@@ -67,7 +67,8 @@ void expect_error(ErrorCode code, const std::vector<std::string>& parts,
     body();
   } catch (const Error& error) {
     EXPECT_EQ(static_cast<int>(error.code()), static_cast<int>(code)) << error.what();
-    for (const std::string& part : parts) EXPECT_THAT(std::string(error.what()), ::testing::HasSubstr(part));
+    for (const std::string& part : parts)
+      EXPECT_THAT(std::string(error.what()), ::testing::HasSubstr(part));
     EXPECT_THAT(std::string(error.what()), ::testing::Not(::testing::HasSubstr("\n")));
     return;
   }
