@@ -116,6 +116,9 @@ KINDS = {
     "moe_odd": ODD,
     "moe_plain_v": text_config(layer_types=pattern("sfsf"), attention_k_eq_v=False),
     "dense": text_config(layer_types=pattern("sssssfsssssf"), **DENSE),
+    # A window that is no power of two, prompts of several hundred tokens.
+    "dense_long": text_config(
+        layer_types=pattern("ssf"), sliding_window=100, intermediate_size=128, **DENSE),
     "moe_wide": text_config(
         layer_types=pattern("ssf"),
         hidden_size=256,
