@@ -14,8 +14,8 @@ template <typename... Args>
   throw Error(code, fmt::format(format, std::forward<Args>(args)...));
 }
 
-/// Text from outside made fit for a one-line message: control characters and invalid UTF-8 become
-/// '?', long text is cut to `limit` bytes.
+/// Text from outside made fit for a one-line message: everything but printable ASCII becomes '?',
+/// long text is cut to `limit` bytes.
 std::string printable(std::string_view text, size_t limit = 120);
 
 }  // namespace octavo

@@ -61,7 +61,7 @@ void MappedFile::release(size_t offset, size_t length) const {
   if (data_ == nullptr || offset >= size_) return;
   const auto page = static_cast<size_t>(::sysconf(_SC_PAGESIZE));
   const size_t begin = (offset + page - 1) / page * page;
-  const size_t end = std::min(offset + length, size_) / page * page;
+  const size_t end = (offset + std::min(length, size_ - offset)) / page * page;
   if (end > begin) ::madvise(const_cast<std::byte*>(data_) + begin, end - begin, MADV_DONTNEED);
 }
 

@@ -26,7 +26,7 @@ class Progress {
   std::chrono::steady_clock::time_point drawn_;
 };
 
-/// "1.5 GB", "27.58 GB", "12 kB": decimal units.
+/// "27.58 GB", "12.00 kB", "17 B": decimal units.
 std::string format_bytes(double bytes);
 /// "1:02:03", "4:05", "0:07".
 std::string format_duration(double seconds);
