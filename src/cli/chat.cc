@@ -1,0 +1,184 @@
+// `octavo chat`: a conversation at the terminal, or with lines from a pipe.
+#include <atomic>
+#include <csignal>
+#include <cstdio>
+#include <fstream>
+#include <memory>
+#include <string>
+
+#include "base/fail.h"
+#include "cli/answer_printer.h"
+#include "cli/cli.h"
+#include "cli/line_reader.h"
+#include "cli/model_flags.h"
+
+namespace octavo::cli {
+namespace {
+
+constexpr const char* kHelp =
+    "/help           this list\n"
+    "/reset          forget the conversation\n"
+    "/system TEXT    new system prompt (none if empty); forgets the conversation\n"
+    "/think on|off   whether the model thinks before it answers\n"
+    "/stats          figures of the last answer\n"
+    "/save FILE      write the conversation as JSON\n"
+    "/quit           leave (also Ctrl-D)\n"
+    "Ctrl-C stops an answer.\n";
+
+std::atomic<ChatSession*> answering = nullptr;
+
+void stop_answer(int) {
+  if (ChatSession* session = answering.load()) session->cancel();
+}
+
+/// While it lives, Ctrl-C reaches the session's answer and nothing else.
+class InterruptGuard {
+ public:
+  InterruptGuard() {
+    struct sigaction action = {};
+    action.sa_handler = stop_answer;  // without SA_RESTART: a line being typed is dropped
+    sigaction(SIGINT, &action, &before_);
+  }
+  ~InterruptGuard() { sigaction(SIGINT, &before_, nullptr); }
+  InterruptGuard(const InterruptGuard&) = delete;
+  InterruptGuard& operator=(const InterruptGuard&) = delete;
+
+ private:
+  struct sigaction before_ = {};
+};
+
+class Chat {
+ public:
+  Chat(Model model, std::string system, GenerationOptions options)
+      : model_(std::move(model)),
+        options_(std::move(options)),
+        session_(model_, {.system = std::move(system)}) {}
+
+  void run() {
+    const InterruptGuard guard;
+    LineReader reader;
+    while (const auto line = reader.read("> ")) {
+      try {
+        if (!take(*line)) return;
+      } catch (const Error& error) {
+        if (error.code() == ErrorCode::kIo) throw;
+        fmt::print(stderr, "octavo: error: {}\n", printable(error.what(), 4000));
+      }
+    }
+  }
+
+ private:
+  /// False to leave.
+  bool take(const std::string& line) {
+    if (line.find_first_not_of(" \t") == std::string::npos) return true;
+    if (!line.starts_with('/')) {
+      answer(line);
+      return true;
+    }
+    const size_t space = line.find(' ');
+    const std::string name = line.substr(0, space);
+    const std::string argument = space == std::string::npos ? "" : line.substr(space + 1);
+    return obey(name, argument);
+  }
+
+  bool obey(const std::string& name, const std::string& argument) {
+    if (name == "/quit" || name == "/exit") return false;
+    if (name == "/help") {
+      say(kHelp);
+    } else if (name == "/reset") {
+      session_.reset();
+      say("The conversation is forgotten.\n");
+    } else if (name == "/system") {
+      session_ = ChatSession(model_, {.system = argument});
+      say(argument.empty() ? "No system prompt.\n" : "System prompt set.\n");
+    } else if (name == "/think" && (argument == "on" || argument == "off")) {
+      options_.reasoning_effort =
+          argument == "on" ? ReasoningEffort::kHigh : ReasoningEffort::kNone;
+      say("Thinking is " + argument + ".\n");
+    } else if (name == "/stats") {
+      say(stats());
+    } else if (name == "/save" && !argument.empty()) {
+      save(argument);
+    } else {
+      say("Not a command: " + printable(name + " " + argument) + ". /help lists them.\n");
+    }
+    return true;
+  }
+
+  void answer(const std::string& text) {
+    AnswerPrinter printer;
+    answering = &session_;
+    try {
+      last_ = session_.send_stream(text, options_, [&](const Event& event) {
+        printer.print(event);
+        return true;
+      });
+    } catch (...) {
+      answering = nullptr;
+      printer.finish();
+      throw;
+    }
+    answering = nullptr;
+    printer.finish();
+    if (last_.finish_reason == FinishReason::kCancelled) say("(stopped; this turn is forgotten)\n");
+    if (last_.finish_reason == FinishReason::kLength) say("(cut off at the token limit)\n");
+    if (last_.finish_reason == FinishReason::kRepetition) say("(stopped: it repeated itself)\n");
+  }
+
+  std::string stats() const {
+    if (last_.num_tokens == 0) return "No answer yet.\n";
+    const Performance& speed = last_.performance;
+    return fmt::format(
+        "{} prompt tokens ({} cached), {} generated ({} of thinking), first after {:.0f} ms, "
+        "{:.1f} tok/s prefill, {:.1f} tok/s decode, seed {}\n",
+        last_.prompt_tokens, last_.cached_tokens, last_.num_tokens, last_.reasoning_tokens,
+        speed.ttft_ms, speed.prefill_tok_s, speed.decode_tok_s, last_.seed);
+  }
+
+  void save(const std::string& path) {
+    std::ofstream file(path, std::ios::binary);
+    file << session_.history() << '\n';
+    file.close();
+    say(file ? "Saved.\n" : "Cannot write " + printable(path) + ".\n");
+  }
+
+  /// Remarks of the program are no part of the answers.
+  static void say(const std::string& text) { fmt::print(stderr, "{}", text); }
+
+  Model model_;
+  GenerationOptions options_;
+  ChatSession session_;
+  Result last_;
+};
+
+struct ChatFlags {
+  ModelFlags model;
+  GenerationFlags generation;
+  std::string system;
+};
+
+void run_chat(const ChatFlags& flags) {
+  Chat chat(flags.model.open(), flags.system, flags.generation.request());
+  if (stdin_is_terminal()) fmt::print(stderr, "Type a message, or /help.\n");
+  chat.run();
+}
+
+}  // namespace
+
+void add_chat(CLI::App& app) {
+  auto flags = std::make_shared<ChatFlags>();
+  CLI::App* command = app.add_subcommand("chat", "Talk to a model");
+  add_model_flags(*command, flags->model);
+  command->add_option("--system", flags->system, "System prompt");
+  add_generation_flags(*command, flags->generation);
+  command->footer(
+      "Commands while chatting: /help /reset /system /think /stats /save /quit\n"
+      "Ctrl-C stops an answer, Ctrl-D leaves.\n\n"
+      "Examples:\n"
+      "  octavo chat -m models/capitals\n"
+      "  octavo chat -m models/capitals --system \"Give concise answers.\" --reasoning high\n"
+      "  printf 'Capital of France?\\nAnd Japan?\\n' | octavo chat -m models/capitals --temp 0");
+  command->callback([flags] { run_chat(*flags); });
+}
+
+}  // namespace octavo::cli

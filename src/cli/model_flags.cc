@@ -1,0 +1,89 @@
+#include "cli/model_flags.h"
+
+#include <charconv>
+
+#include "base/fail.h"
+
+namespace octavo::cli {
+namespace {
+
+template <typename T>
+bool parse_whole(std::string_view text, T& value) {
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  return error == std::errc() && end == text.data() + text.size();
+}
+
+std::map<int32_t, double> parse_biases(const std::vector<std::string>& texts) {
+  std::map<int32_t, double> biases;
+  for (const std::string& text : texts) {
+    const size_t equals = text.find('=');
+    int32_t id = 0;
+    double bias = 0;
+    if (equals == std::string::npos || !parse_whole(std::string_view(text).substr(0, equals), id) ||
+        !parse_whole(std::string_view(text).substr(equals + 1), bias)) {
+      fail(ErrorCode::kBadRequest, "--logit-bias: \"{}\", expected TOKEN_ID=VALUE",
+           printable(text));
+    }
+    biases[id] = bias;
+  }
+  return biases;
+}
+
+ReasoningEffort parse_effort(const std::string& name) {
+  if (name == "none") return ReasoningEffort::kNone;
+  if (name == "low") return ReasoningEffort::kLow;
+  return name == "medium" ? ReasoningEffort::kMedium : ReasoningEffort::kHigh;
+}
+
+}  // namespace
+
+void add_model_flags(CLI::App& command, ModelFlags& flags) {
+  const std::string group = "Model";
+  command.add_option("-m,--model", flags.folder, "Checkpoint folder")->required()->group(group);
+  command.add_option("--threads", flags.load.threads, "Threads; 0: one per physical core")
+      ->capture_default_str()
+      ->group(group);
+  command.add_flag("--exact", flags.load.exact, "float32 throughout, slower")->group(group);
+  command
+      .add_option("--context", flags.load.context_length,
+                  "Tokens of context; 0: as many as the model was made for")
+      ->capture_default_str()
+      ->group(group);
+  command.add_option("--prefill-chunk", flags.load.prefill_chunk, "Prompt tokens per pass")
+      ->capture_default_str()
+      ->group(group);
+}
+
+void add_generation_flags(CLI::App& command, GenerationFlags& flags) {
+  const std::string group = "Generation (default: the checkpoint's generation_config.json)";
+  GenerationOptions& options = flags.options;
+  const auto add = [&](const char* name, auto& target, const char* help) {
+    return command.add_option(name, target, help)->group(group);
+  };
+  add("--max-tokens,--max-new-tokens", options.max_new_tokens, "Longest answer [2048]");
+  add("--temp,--temperature", options.temperature, "0: greedy");
+  add("--top-k", options.top_k, "Draw from the K best tokens only; 0: off");
+  add("--top-p", options.top_p, "Draw from the best tokens that hold this probability; 1: off");
+  add("--min-p", options.min_p, "Drop tokens below this share of the best one's probability");
+  add("--repetition-penalty", options.repetition_penalty,
+      "Divides logits of recent tokens; 1: off");
+  add("--presence-penalty", options.presence_penalty, "Subtracted once for tokens of the answer");
+  add("--frequency-penalty", options.frequency_penalty, "Subtracted for each occurrence");
+  add("--logit-bias", flags.logit_bias, "TOKEN_ID=VALUE, added to a logit; may be repeated")
+      ->type_name("ID=VALUE");
+  add("--seed", options.seed, "Repeats an answer; random by default");
+  add("--stop", flags.stop, "End before this text; may be repeated");
+  add("--reasoning", flags.reasoning, "none, low: do not think; medium, high: think first")
+      ->check(CLI::IsMember({"none", "low", "medium", "high"}));
+  add("--thinking-budget", options.thinking_token_budget, "Most tokens of thinking");
+}
+
+GenerationOptions GenerationFlags::request() const {
+  GenerationOptions result = options;
+  if (!stop.empty()) result.stop = stop;
+  if (!logit_bias.empty()) result.logit_bias = parse_biases(logit_bias);
+  if (!reasoning.empty()) result.reasoning_effort = parse_effort(reasoning);
+  return result;
+}
+
+}  // namespace octavo::cli
