@@ -120,8 +120,16 @@ fn add_python_ways(environment: &mut Environment) {
     environment.set_unknown_method_callback(call_method);
     environment.add_function("raise_exception", raise_exception);
     environment.add_function("strftime_now", strftime_now);
+    // None iterates as an empty list in the engine; in Python strings and mappings are sequences
+    // and booleans are numbers.
+    environment.add_test("iterable", |value: &Value| !value.is_none() && value.try_iter().is_ok());
+    environment.add_test("sequence", |value: &Value| {
+        let kind = value.kind();
+        matches!(kind, ValueKind::Seq | ValueKind::String | ValueKind::Map | ValueKind::Undefined)
+    });
     environment.add_test("number", |value: &Value| {
-        value.is_number() || value.downcast_object_ref::<PythonNumber>().is_some()
+        matches!(value.kind(), ValueKind::Number | ValueKind::Bool)
+            || value.downcast_object_ref::<PythonNumber>().is_some()
     });
     environment
         .add_test("integer", |value: &Value| value.is_integer() || is_python_number(value, true));
@@ -225,5 +233,29 @@ pub unsafe extern "C" fn octavo_ffi_template_render(
 }
 
 #[cfg(test)]
-#[path = "template_tests.rs"]
-mod tests;
+mod tests {
+    use super::*;
+
+    #[test]
+    fn integers_beyond_64_bits_keep_their_digits() {
+        let template = Template::parse("{{ n }} {{ [n] }} {{ n is integer }} {{ n | tojson }}");
+        let text = template.unwrap().render(r#"{"n": 123456789012345678901234567890}"#).unwrap();
+        let digits = "123456789012345678901234567890";
+        assert_eq!(text, format!("{digits} [{digits}] True {digits}"));
+    }
+
+    #[test]
+    fn contexts_are_json_objects() {
+        let template = Template::parse("x").unwrap();
+        for context in ["", "[]", "{", &"[".repeat(100_000)] {
+            assert_eq!(template.render(context).unwrap_err().status, Status::BadInput);
+        }
+    }
+
+    #[test]
+    fn only_generation_tags_are_replaced() {
+        let source = "{%- generation -%}generation{{ generation }}{% endgeneration +%}{% x";
+        let expected = "{%- if true -%}generation{{ generation }}{% endif +%}{% x";
+        assert_eq!(without_generation_tags(source).replace("  ", " "), expected);
+    }
+}

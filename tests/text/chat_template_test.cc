@@ -105,6 +105,18 @@ TEST(ChatTemplate, MissingVariables) {
   EXPECT_EQ(rendered("{{ tools is none }}{{ bos_token }}{{ enable_thinking }}"), "True<bos>False");
 }
 
+TEST(ChatTemplate, TestsFollowPython) {
+  EXPECT_EQ(rendered("{{ none is iterable }}{{ [] is iterable }}{{ 'a' is iterable }}"
+                     "{{ missing is iterable }}{{ 1 is iterable }}"),
+            "FalseTrueTrueTrueFalse");
+  EXPECT_EQ(rendered("{{ none is sequence }}{{ [] is sequence }}{{ 'a' is sequence }}"
+                     "{{ {} is sequence }}{{ 1 is sequence }}"),
+            "FalseTrueTrueTrueFalse");
+  EXPECT_EQ(
+      rendered("{{ true is number }}{{ true is integer }}{{ 1 is number }}{{ '1' is number }}"),
+      "TrueFalseTrueFalse");
+}
+
 TEST(ChatTemplate, GenerationTagsHaveNoEffect) {
   EXPECT_EQ(rendered("a {%- generation -%} {{ 'b' }} {%- endgeneration -%} c"), "abc");
   EXPECT_EQ(rendered("{% generation %}\n generation {% endgeneration %}"), " generation ");
