@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <tuple>
 #include <utility>
 
 #include "base/checked.h"
@@ -63,8 +64,10 @@ std::string header_of(const Group& tensors) {
 }
 
 PlannedShard plan_shard(Group tensors, std::string file) {
-  std::stable_partition(tensors.begin(), tensors.end(), [](const TensorPlan& tensor) {
-    return tensor.bytes() % kTensorAlignment == 0;
+  std::sort(tensors.begin(), tensors.end(), [](const TensorPlan& a, const TensorPlan& b) {
+    const bool a_odd = a.bytes() % kTensorAlignment != 0;
+    const bool b_odd = b.bytes() % kTensorAlignment != 0;
+    return std::tie(a_odd, a.name) < std::tie(b_odd, b.name);
   });
   PlannedShard shard{std::move(file), header_of(tensors), {}, {}, 0};
   uint64_t position = shard.header.size();
