@@ -81,8 +81,9 @@ std::string report_text(const ConvertReport& report, bool verbose) {
                       report.plan.output_count(), bytes, format_bytes(static_cast<double>(bytes)),
                       format_duration(report.seconds), megabytes_per_second(report));
   if (report.plan.recipe) {
-    text += fmt::format("recipe {} (version {}); clipped groups: {}", report.plan.recipe->name,
-                        report.plan.recipe->version, report.clipped_groups());
+    text +=
+        fmt::format("recipe {} (version {}); clipped mxfp8 groups: {}", report.plan.recipe->name,
+                    report.plan.recipe->version, report.clipped_mxfp8_groups());
     if (report.expert_stacks > 0) {
       text += fmt::format("; all {} expert stacks are quantised", report.expert_stacks);
     }
@@ -112,7 +113,7 @@ ordered_json report_json(const ConvertReport& report) {
                     {"source_bytes", report.source_bytes},
                     {"seconds", report.seconds},
                     {"mb_per_second", megabytes_per_second(report)},
-                    {"clipped_groups", report.clipped_groups()},
+                    {"clipped_mxfp8_groups", report.clipped_mxfp8_groups()},
                     {"expert_stacks_quantised", report.expert_stacks},
                     {"classes", std::move(classes)}};
   if (report.plan.recipe) {

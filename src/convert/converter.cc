@@ -89,6 +89,11 @@ void stream_all(const SourceModel& source, const fs::path& folder, const Convert
     if (planned->spec && is_expert_stack(planned->tensor.name)) ++report.expert_stacks;
   }
   report.awq_inexact = stream.inexact();
+  if (const uint64_t clipped = report.clipped_mxfp8_groups();
+      clipped > 0 && options.scale.value_or(ScaleRule::kDefault) == ScaleRule::kDefault) {
+    fail(ErrorCode::kInternal, "{} mxfp8 groups were clipped though scales are rounded up",
+         clipped);
+  }
   source.checkpoint->check_unchanged();
   writer.finish();
 }
@@ -140,9 +145,11 @@ double ClassReport::relative_rmse() const {
   return error.squared_weight > 0 ? std::sqrt(error.squared_error / error.squared_weight) : 0;
 }
 
-uint64_t ConvertReport::clipped_groups() const {
+uint64_t ConvertReport::clipped_mxfp8_groups() const {
   uint64_t clipped = 0;
-  for (const ClassReport& line : classes) clipped += line.error.clipped_groups;
+  for (const ClassReport& line : classes) {
+    if (line.spec && line.spec->mode == QuantMode::kMxfp8) clipped += line.error.clipped_groups;
+  }
   return clipped;
 }
 
