@@ -17,36 +17,36 @@ enum class ReasoningEffort { kNone, kLow, kMedium, kHigh };  // none, low: off; 
 /// generation_config.json (sampling fields only), then the default written here. Values out of
 /// range throw kBadRequest naming the field.
 struct GenerationOptions {
-  std::optional<int64_t> max_new_tokens;  // 2048; at least 1, lowered to what the context leaves
+  std::optional<int64_t> max_new_tokens{};  // 2048; at least 1, lowered to what the context leaves
 
   // Sampling, in the order of application (src/engine/sampler.h).
-  std::optional<double> repetition_penalty;             // 1 = off; (0, 100]
-  std::optional<int64_t> repetition_context_size;       // 256: last tokens of prompt and answer
-  std::optional<double> presence_penalty;               // 0 = off; [-100, 100]
-  std::optional<int64_t> presence_context_size;         // 20: last tokens of the answer
-  std::optional<double> frequency_penalty;              // 0 = off; [-100, 100]
-  std::optional<int64_t> frequency_context_size;        // 20: last tokens of the answer
-  std::optional<std::map<int32_t, double>> logit_bias;  // token id -> addend in [-100, 100]
-  std::optional<double> temperature;                    // 0 = greedy; [0, 100]
-  std::optional<int64_t> top_k;                         // 0 = off
-  std::optional<double> top_p;                          // 1 = off; (0, 1]
-  std::optional<double> min_p;                          // 0 = off; [0, 1]
-  std::optional<uint64_t> seed;  // drawn at random if empty; see Result::seed
+  std::optional<double> repetition_penalty{};             // 1 = off; (0, 100]
+  std::optional<int64_t> repetition_context_size{};       // 256: last tokens of prompt and answer
+  std::optional<double> presence_penalty{};               // 0 = off; [-100, 100]
+  std::optional<int64_t> presence_context_size{};         // 20: last tokens of the answer
+  std::optional<double> frequency_penalty{};              // 0 = off; [-100, 100]
+  std::optional<int64_t> frequency_context_size{};        // 20: last tokens of the answer
+  std::optional<std::map<int32_t, double>> logit_bias{};  // token id -> addend in [-100, 100]
+  std::optional<double> temperature{};                    // 0 = greedy; [0, 100]
+  std::optional<int64_t> top_k{};                         // 0 = off
+  std::optional<double> top_p{};                          // 1 = off; (0, 1]
+  std::optional<double> min_p{};                          // 0 = off; [0, 1]
+  std::optional<uint64_t> seed{};  // drawn at random if empty; see Result::seed
 
   // Where to stop.
-  std::optional<std::vector<std::string>> stop;   // visible text ends before the first of these
-  std::optional<int64_t> max_consecutive_tokens;  // 0 = off: stop after so many equal tokens
-  std::optional<int64_t> max_ngram_repeats;       // 0 = off: stop when the last `ngram_size` tokens
-  std::optional<int64_t> ngram_size;              // (64) have been generated so often
-  std::optional<bool> ignore_eos;                 // false; true is for benchmarks
+  std::optional<std::vector<std::string>> stop{};   // visible text ends before the first of these
+  std::optional<int64_t> max_consecutive_tokens{};  // 0 = off: stop after so many equal tokens
+  std::optional<int64_t> max_ngram_repeats{};  // 0 = off: stop when the last `ngram_size` tokens
+  std::optional<int64_t> ngram_size{};         // (64) have been generated so often
+  std::optional<bool> ignore_eos{};            // false; true is for benchmarks
 
   // Chat.
-  std::optional<std::string> tools;  // JSON array of function declarations; stays until changed
-  std::optional<ReasoningEffort> reasoning_effort;  // template's default (off) if empty
-  std::optional<int64_t> thinking_token_budget;     // reasoning is closed after so many tokens
-  std::optional<bool> include_reasoning;            // true, except for ReasoningEffort::kNone
+  std::optional<std::string> tools{};  // JSON array of function declarations; stays until changed
+  std::optional<ReasoningEffort> reasoning_effort{};  // template's default (off) if empty
+  std::optional<int64_t> thinking_token_budget{};     // reasoning is closed after so many tokens
+  std::optional<bool> include_reasoning{};            // true, except for ReasoningEffort::kNone
 
-  std::optional<int> logprobs;  // per token: its own and this many best alternatives; [0, 20]
+  std::optional<int> logprobs{};  // per token: its own and this many best alternatives; [0, 20]
 };
 
 /// Fields set in `over` win.

@@ -12,8 +12,8 @@
 namespace octavo {
 
 struct SessionOptions {
-  std::string system;          // system prompt; none if empty
-  GenerationOptions defaults;  // for the fields a call leaves empty
+  std::string system{};          // system prompt; none if empty
+  GenerationOptions defaults{};  // for the fields a call leaves empty
 };
 
 /// One turn at a time: a call during another's turn throws kBadRequest, only cancel() may come from

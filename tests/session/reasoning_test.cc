@@ -93,18 +93,18 @@ TEST(ReasoningTest, TheSnapshotServesWhenTheLiveSequenceCannotRewind) {
 }
 
 /// Thinks until its thought is closed, then says "Paris." and ends.
-Script endless_thinker(const ScriptedModel& model, bool opens_channel) {
+Script endless_thinker(const ScriptedModel& model) {
   const auto& tokenizer = *model.impl->tokenizer;
-  const std::vector<int32_t> opening =
-      opens_channel ? tokenizer.encode("<|channel>thought\n") : std::vector<int32_t>{};
+  const std::vector<int32_t> opening = tokenizer.encode("<|channel>thought\n");
   std::vector<int32_t> ending = tokenizer.encode("Paris.");
   ending.push_back(model.id("<turn|>"));
   const int32_t close = model.id("<channel|>");
   const int32_t word = model.id("a");
   return [=](auto, std::span<const int32_t> answer) {
-    if (answer.size() < opening.size()) return opening[answer.size()];
     const auto closed = std::ranges::find(answer, close);
-    if (closed == answer.end()) return word;
+    if (closed == answer.end()) {
+      return answer.size() < opening.size() ? opening[answer.size()] : word;
+    }
     return ending.at(static_cast<size_t>(answer.end() - closed) - 1);
   };
 }
@@ -112,7 +112,7 @@ Script endless_thinker(const ScriptedModel& model, bool opens_channel) {
 TEST(ReasoningTest, TheBudgetIsObeyed) {
   for (int64_t budget : {1, 5, 40}) {
     auto script = scripted_model(Script{});
-    script->script = endless_thinker(*script, true);
+    script->script = endless_thinker(*script);
     const Result result =
         ChatSession(script->model())
             .send("?", {.reasoning_effort = kMedium, .thinking_token_budget = budget});
@@ -124,7 +124,7 @@ TEST(ReasoningTest, TheBudgetIsObeyed) {
 
 TEST(ReasoningTest, ABudgetOfNothingTurnsThinkingOff) {
   auto script = scripted_model(Script{});
-  script->script = endless_thinker(*script, true);
+  script->script = endless_thinker(*script);
   const Result result = ChatSession(script->model())
                             .send("?", {.reasoning_effort = kMedium, .thinking_token_budget = 0});
   EXPECT_FALSE(result.thinking_enabled);
