@@ -56,6 +56,11 @@ class Model:
             self.layers.append((full, shared, head_dim, kv_heads))
 
 
+def canonical(name):
+    """The name without the prefix of its kind of checkpoint."""
+    return next(name[len(p):] for p in PREFIXES if name.startswith(p))
+
+
 def canonical_weights(tensors, block):
     """Names without prefix, experts split in gate, up and down, everything float64."""
     weights = {}
@@ -69,7 +74,7 @@ def canonical_weights(tensors, block):
             value = safetensors_io.from_bf16_bits(array).astype(np.float64)
         else:
             value = array.astype(np.float64)
-        short = next(name[len(p):] for p in PREFIXES if name.startswith(p))
+        short = canonical(name)
         if short.endswith("experts.gate_up_proj"):
             base = short.removesuffix("gate_up_proj")
             weights[base + "gate_proj"], weights[base + "up_proj"] = np.split(value, 2, axis=1)

@@ -72,7 +72,7 @@ def check_weights(source, target):
     before, after = reference.Model(source).weights, reference.Model(target).weights
     quantised = {}
     for path, spec in modules(target).items():
-        short = path.split("model.", 1)[1].replace("switch_glu.", "")
+        short = reference.canonical(path).replace("switch_glu.", "")
         quantised[short] = quantised[short + ".weight"] = spec
     assert before.keys() == after.keys()
     for name, weight in before.items():
