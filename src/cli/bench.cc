@@ -148,7 +148,9 @@ void add_bench(CLI::App& app) {
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
   command->add_flag("--greedy", flags->greedy, "Chat greedily instead of at temperature 0.6");
-  command->add_option("--seed", flags->seed, "Seed of the chat")->capture_default_str();
+  command->add_option("--seed", flags->seed, "Seed of the chat")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
   command->add_flag("--json", flags->json, "Print one JSON object");
   command->footer(
       "Examples:\n"

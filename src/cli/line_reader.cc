@@ -15,8 +15,10 @@ namespace octavo::cli {
 
 LineReader::LineReader() : terminal_(stdin_is_terminal() && stdout_is_terminal()) {
   if (!terminal_) return;
-  std::setlocale(LC_CTYPE, "");  // the editor counts characters, not bytes
-  rl_catch_signals = 0;          // Ctrl-C is the chat's business
+  // The editor counts characters, not bytes.
+  std::setlocale(LC_CTYPE, "");
+  if (MB_CUR_MAX == 1) std::setlocale(LC_CTYPE, "C.UTF-8");
+  rl_catch_signals = 0;  // Ctrl-C is the chat's business
   using_history();
 }
 

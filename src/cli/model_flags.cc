@@ -71,7 +71,8 @@ void add_generation_flags(CLI::App& command, GenerationFlags& flags) {
   add("--frequency-penalty", options.frequency_penalty, "Subtracted for each occurrence");
   add("--logit-bias", flags.logit_bias, "TOKEN_ID=VALUE, added to a logit; may be repeated")
       ->type_name("ID=VALUE");
-  add("--seed", options.seed, "Repeats an answer; random by default");
+  add("--seed", options.seed, "Repeats an answer; random by default")
+      ->check(CLI::NonNegativeNumber);
   add("--stop", flags.stop, "End before this text; may be repeated");
   add("--reasoning", flags.reasoning, "none, low: do not think; medium, high: think first")
       ->check(CLI::IsMember({"none", "low", "medium", "high"}));

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 
 #include "base/fail.h"
 #include "engine/top_k.h"
@@ -10,37 +11,26 @@
 namespace octavo {
 namespace {
 
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
-
 struct Candidate {
   int32_t id;
   double weight;  // probability relative to the best token's
 };
 
-/// Relative weights under a temperature: the best token has 1.
-class Weights {
+/// Weights under a temperature; 0 for what is not a number.
+class Softmax {
  public:
-  Weights(std::span<const float> logits, int32_t best, double temperature)
+  Softmax(std::span<const float> logits, int32_t best, double temperature)
       : logits_(logits), best_(logits[best]), temperature_(temperature) {}
 
-  double distance(size_t id) const { return (best_ - logits_[id]) / temperature_; }  // >= 0
-  double weight(size_t id) const { return std::exp(-distance(id)); }
-  size_t size() const { return logits_.size(); }
-
-  double total() const {
-    double sum = 0;
-    for (size_t id = 0; id < size(); ++id) sum += std::isnan(logits_[id]) ? 0 : weight(id);
-    return sum;
+  double weight(size_t id) const {
+    const double weight = std::exp((logits_[id] - best_) / temperature_);
+    return std::isnan(weight) ? 0 : weight;
   }
 
-  std::vector<Candidate> within(double limit) const {
-    std::vector<Candidate> found;
-    for (size_t id = 0; id < size(); ++id) {
-      if (logits_[id] > -kInfinity && distance(id) <= limit) {
-        found.push_back({static_cast<int32_t>(id), weight(id)});
-      }
-    }
-    return found;
+  std::vector<double> all() const {
+    std::vector<double> weights(logits_.size());
+    for (size_t id = 0; id < weights.size(); ++id) weights[id] = weight(id);
+    return weights;
   }
 
  private:
@@ -49,25 +39,23 @@ class Weights {
   double temperature_;
 };
 
+std::vector<Candidate> at_least(std::span<const double> weights, double floor) {
+  std::vector<Candidate> found;
+  for (size_t id = 0; id < weights.size(); ++id) {
+    if (weights[id] > 0 && weights[id] >= floor) {
+      found.push_back({static_cast<int32_t>(id), weights[id]});
+    }
+  }
+  return found;
+}
+
 double sum_of(std::span<const Candidate> candidates) {
   double sum = 0;
   for (const Candidate& candidate : candidates) sum += candidate.weight;
   return sum;
 }
 
-/// Best tokens, best first, that weigh at least `wanted` together: looks ever farther from the best
-/// one, so that only the few that matter are sorted.
-std::vector<Candidate> nucleus(const Weights& weights, double wanted) {
-  std::vector<Candidate> found;
-  for (double limit : {4.0, 8.0, 16.0, 32.0, kInfinity}) {
-    found = weights.within(limit);
-    if (sum_of(found) >= wanted) break;
-  }
-  std::stable_sort(found.begin(), found.end(),
-                   [](const Candidate& a, const Candidate& b) { return a.weight > b.weight; });
-  return found;
-}
-
+/// Cuts candidates that are sorted best first after the one that completes `wanted`.
 void keep_mass(std::vector<Candidate>& candidates, double wanted) {
   double sum = 0;
   for (size_t i = 0; i < candidates.size(); ++i) {
@@ -79,21 +67,34 @@ void keep_mass(std::vector<Candidate>& candidates, double wanted) {
   }
 }
 
+/// The fewest best tokens that hold `share` of the weight: looks ever farther from the best one, so
+/// that only the few that matter are sorted.
+std::vector<Candidate> nucleus(std::span<const double> weights, double share) {
+  const double wanted = share * std::accumulate(weights.begin(), weights.end(), 0.0);
+  std::vector<Candidate> found;
+  for (double floor : {1e-2, 1e-4, 1e-8, 0.0}) {
+    found = at_least(weights, floor);
+    if (sum_of(found) >= wanted) break;
+  }
+  std::stable_sort(found.begin(), found.end(),
+                   [](const Candidate& a, const Candidate& b) { return a.weight > b.weight; });
+  keep_mass(found, wanted);
+  return found;
+}
+
 std::vector<Candidate> select(std::span<const float> logits, int32_t best,
                               const SamplingParams& params) {
-  const Weights weights(logits, best, params.temperature);
+  const Softmax softmax(logits, best, params.temperature);
   std::vector<Candidate> candidates;
   if (params.top_k > 0) {
     for (int32_t id : best_tokens(logits, static_cast<size_t>(params.top_k))) {
-      candidates.push_back({id, weights.weight(id)});
+      candidates.push_back({id, softmax.weight(id)});
     }
     if (params.top_p < 1) keep_mass(candidates, params.top_p * sum_of(candidates));
   } else if (params.top_p < 1) {
-    const double wanted = params.top_p * weights.total();
-    candidates = nucleus(weights, wanted);
-    keep_mass(candidates, wanted);
+    candidates = nucleus(softmax.all(), params.top_p);
   } else {
-    candidates = weights.within(kInfinity);
+    candidates = at_least(softmax.all(), params.min_p);
   }
   std::erase_if(candidates, [&](const Candidate& c) { return c.weight < params.min_p; });
   return candidates;

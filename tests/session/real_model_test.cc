@@ -59,6 +59,14 @@ std::vector<std::vector<int32_t>> converse(const Model& model, const GenerationO
   return answers;
 }
 
+TEST(RealModelTest, HoldsAChatThatNeedsItsEarlierTurns) {
+  ChatSession session(warm_model(), {.defaults = kGreedy});
+  const char* expected[] = {"Paris", "Berlin", "Tokyo", "Tokyo"};
+  for (int i = 0; i < 4; ++i) {
+    EXPECT_NE(session.send(kQuestions[i]).text.find(expected[i]), std::string::npos) << i;
+  }
+}
+
 TEST(RealModelTest, ReuseGivesTheAnswersOfAColdCache) {
   EXPECT_EQ(converse(warm_model(), kGreedy), converse(cold(warm_model()), kGreedy));
 }
