@@ -77,21 +77,27 @@ def test_plain_output_is_the_answer_alone(converted, answers):
     assert result.stdout.strip() == answers["France"]["text"].strip()
 
 
-def test_default_mode_against_exact(converted, answers, tokenizer):
-    """Close logits along 100 greedy answers, of which 95 are what exact mode would say."""
-    same, squares, total = 0, 0.0, 0.0
+def test_default_mode_says_what_exact_mode_says(converted, answers):
+    same = 0
     for country in list(answers)[:100]:
-        prompt = prompt_tokens(tokenizer, [{"role": "user", "content": question(country)}])
-        reply = answers[country]["tokens"]
-        exact = program.logits(converted, prompt + reply)
-        default = program.logits(converted, prompt + reply, exact=False)
-        squares += ((default - exact).astype(np.float64) ** 2).sum()
-        total += (exact.astype(np.float64) ** 2).sum()
-        greedy = exact[len(prompt) - 1:-1].argmax(axis=-1)
-        same += np.array_equal(greedy, reply)
+        exact = answer(converted, question(country), "--exact")
+        same += exact["text"] == answers[country]["text"]
+    assert same >= 95, f"only {same} of 100 answers are exact mode's"
+
+
+@pytest.mark.parametrize("form", ["bf16", "card"])
+def test_default_logits_against_exact(form, converted, answers, tokenizer):
+    folder = converted if form == "card" else CAPITALS
+    squares = total = 0.0
+    for country in list(answers)[:20]:
+        tokens = prompt_tokens(tokenizer, [{"role": "user", "content": question(country)}])
+        tokens += answers[country]["tokens"]
+        exact = program.logits(folder, tokens).astype(np.float64)
+        default = program.logits(folder, tokens, exact=False)
+        squares += ((default - exact) ** 2).sum()
+        total += (exact**2).sum()
     error = np.sqrt(squares / total)
     assert error <= DEFAULT_TOLERANCE, f"relative error {error:.2e}"
-    assert same >= 95, f"only {same} of 100 answers are exact mode's"
 
 
 def test_exact_logits_of_the_demo_model(converted, answers, tokenizer):
@@ -104,7 +110,8 @@ def test_exact_logits_of_the_demo_model(converted, answers, tokenizer):
             tokens += answers[country]["tokens"]
             forward = reference.Forward(model)
             expected = forward.logits(tokens)
-            if forward.margins.min() < 5e-4:
+            # Trained weights amplify less than random ones: closer decisions are safe.
+            if forward.margins.min() < 5e-5:
                 continue
             actual = program.logits(folder, tokens)
             comparison.assert_close(actual, expected, f"{country}, float64")
@@ -155,8 +162,9 @@ def test_reads_mlx_lms_conversion(mode, bits, tmp_path):
 
 def test_four_turn_chat(converted):
     """The card's chat, every turn on the keys and values of the turns before."""
-    result = program.run("bench", "capitals", "-m", converted, "--greedy", "--json")
-    turns = json.loads(result.stdout)["turns"]
+    result = program.run("bench", "capitals", "-m", converted, "--greedy", "--runs", "1",
+                         "--json")
+    turns = json.loads(result.stdout)["capitals"][0]["turns"]
     for turn, city in zip(turns, ("Paris", "Berlin", "Tokyo", "Tokyo"), strict=True):
         assert re.search(rf"\b{city}\b", turn["text"]), f"{city} not in {turn['text']!r}"
 
