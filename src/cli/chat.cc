@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <fstream>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/fail.h"
@@ -55,7 +56,8 @@ class Chat {
         session_(model_, {.system = std::move(system)}) {}
 
   void run() {
-    const InterruptGuard guard;
+    std::optional<InterruptGuard> guard;
+    if (stdin_is_terminal()) guard.emplace();
     LineReader reader;
     while (const auto line = reader.read("> ")) {
       try {

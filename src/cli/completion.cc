@@ -119,7 +119,8 @@ std::string zsh_script(const std::vector<Command>& commands) {
       "    _files\n"
       "  fi\n"
       "}}\n"
-      "compdef _octavo octavo\n",
+      // Sourced, or loaded by zsh as the function's own body.
+      "if [ \"$funcstack[1]\" = _octavo ]; then _octavo \"$@\"; else compdef _octavo octavo; fi\n",
       names, cases);
 }
 
