@@ -93,7 +93,9 @@ class Binder {
         std::memcpy(&half, data + 2 * index, 2);
         return bf16_to_float(half);
       case Dtype::kF16: {
-        MatrixView one{.format = MatrixFormat::kF16, .rows = 1, .cols = 1};
+        MatrixView one;
+        one.format = MatrixFormat::kF16;
+        one.rows = one.cols = 1;
         one.weight = reinterpret_cast<const uint8_t*>(data + 2 * index);
         float lanes[kLanes];
         kernels().decode_row(one, 0, 1.0f, lanes);
@@ -117,7 +119,7 @@ class Binder {
     m.rows = shape[shape.size() - 2];
     m.cols = shape.back();
     m.weight = bytes_of(weight);
-    const auto spec = quant_spec_of(checkpoint_, config_, module);
+    const auto spec = quant_spec_of(checkpoint_, config_, module, shape.back());
     if (!spec) {
       require_shape(weight, shape);
       m.format = dense_format(weight);

@@ -1,0 +1,19 @@
+// Asks the model whose folder is given for a capital; a folder that is none must throw octavo::Error.
+#include <octavo/octavo.h>
+
+#include <iostream>
+
+int main(int, char** argv) {
+  try {
+    octavo::Model::load("/nonexistent");
+    return 1;
+  } catch (const octavo::Error& error) {
+    std::cout << error.what() << "\n";
+  }
+  octavo::GenerationOptions greedy;
+  greedy.temperature = 0;
+  octavo::ChatSession chat(octavo::Model::load(argv[1]), {.system = {}, .defaults = greedy});
+  const octavo::Result result = chat.send("What is the capital of France?");
+  std::cout << result.text << " (" << octavo::to_string(result.finish_reason) << ")\n";
+  return result.text.find("Paris") == std::string::npos ? 1 : 0;
+}
