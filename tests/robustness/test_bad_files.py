@@ -368,6 +368,8 @@ CONFIG = {
     "partial factor negative": (rope("full_attention", partial_rotary_factor=-0.5),
                                 ["partial_rotary_factor"]),
     "another rope type": (rope("full_attention", rope_type="yarn"), ["yarn"]),
+    "per-layer inputs": (text(hidden_size_per_layer_input=32), ["per-layer inputs"]),
+    "shared keys and values": (text(num_kv_shared_layers=2), ["shared KV"]),
     "rope_parameters a list": (text(rope_parameters=[]), ["rope_parameters"]),
 }
 
@@ -514,6 +516,20 @@ def test_token_lists(tokens, plain, tmp_path):
     result = run("logits", "-m", plain, f"--tokens={tokens}", "--out", tmp_path / "out")
     assert result.returncode in (1, 2), "accepted"
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("flags", [
+    ["--chunk", "0"], ["--chunk", "-1"], ["--chunk", "99999999999999999999"], ["--threads", "-1"],
+    ["--threads", "x"]])
+def test_flags_out_of_range(flags, plain, tmp_path):
+    result = run("logits", "-m", plain, "--tokens", "20", "--out", tmp_path / "out", *flags)
+    assert result.returncode in (1, 2), "accepted"
+    assert len(result.stderr.decode().splitlines()) == 1
+
+
+def test_unwritable_output(plain, tmp_path):
+    result = run("logits", "-m", plain, "--tokens", "20", "--out", tmp_path / "no" / "such" / "out")
+    assert_refused(result, ["no/such"], "logits")
 
 
 def test_input_is_output(plain):
