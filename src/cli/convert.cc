@@ -105,6 +105,9 @@ void print_plan(const convert::ConvertOptions& options, bool json) {
   }
   fmt::print("{}", plan_table(plan));
   for (const std::string& note : source.notes) fmt::print("note: {}\n", note);
+  if (!options.imatrix.empty()) {
+    fmt::print("note: the importance matrix changes no format and is not read for a plan\n");
+  }
 }
 
 void run_convert(const ConvertFlags& flags, const CLI::App& command) {

@@ -36,9 +36,10 @@ std::string attention_text(const TextConfig& text) {
   for (bool full : {false, true}) {
     const Attention attention = attention_of(text, full);
     if (attention.layers == 0) continue;
-    result += fmt::format("  {} {} layers: {} heads, {} kv heads of {}{}{}\n", attention.layers,
-                          full ? "full" : "sliding", text.num_attention_heads,
-                          attention.example.kv_heads, attention.example.head_dim,
+    result += fmt::format("  {} {} layer{}: {} heads, {} kv heads of {}{}{}\n", attention.layers,
+                          full ? "full" : "sliding", attention.layers == 1 ? "" : "s",
+                          text.num_attention_heads, attention.example.kv_heads,
+                          attention.example.head_dim,
                           full ? "" : fmt::format(", window {}", text.sliding_window),
                           attention.example.k_is_v ? ", values = keys" : "");
   }
@@ -115,6 +116,7 @@ ordered_json inspect_json(const InspectReport& report) {
                        {"parameters", line.parameters},
                        {"bytes", line.bytes}});
     ordered_json& mode = modes[line.format];
+    if (mode.is_null()) mode = ordered_json::object();
     mode["modules"] = mode.value("modules", 0) + line.modules;
     mode["bytes"] = mode.value("bytes", uint64_t{0}) + line.bytes;
   }

@@ -66,6 +66,12 @@ QuantSpec choose_top(const Plan& plan) {
   return best == counts.end() ? plan.recipe->top : best->first;
 }
 
+/// What --q-mxfp asks for everywhere, but has only for 4 and 8 bits.
+bool left_affine(const Recipe& recipe, const PlannedTensor& planned) {
+  return planned.spec && planned.spec->mode == QuantMode::kAffine &&
+         !recipe.rule_for(planned.tensor.name).affine_only;
+}
+
 }  // namespace
 
 std::vector<TensorPlan> PlannedTensor::outputs() const {
@@ -152,9 +158,7 @@ void check_plan(const Plan& plan, const ConvertOptions& options) {
            "--strict: {} cannot become {}: its rows of {} are not whole groups",
            planned.tensor.name, describe(planned.wanted), planned.tensor.shape.back());
     }
-    if (options.strict && options.mxfp && planned.spec &&
-        planned.spec->mode == QuantMode::kAffine && planned.spec->bits != 4 &&
-        planned.spec->bits != 8) {
+    if (options.strict && options.mxfp && left_affine(*plan.recipe, planned)) {
       fail(ErrorCode::kBadRequest, "--strict: --q-mxfp leaves {} at {}", planned.tensor.name,
            describe(planned.spec));
     }

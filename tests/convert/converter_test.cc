@@ -104,7 +104,8 @@ TEST_F(Converter, TheCardsCommandReadsBackWithinItsError) {
         << module;
   }
   for (const ClassReport& line : report.classes) {
-    if (line.spec) EXPECT_GT(line.relative_rmse(), 0.001) << line.tensor_class;
+    if (!line.spec) continue;
+    EXPECT_GT(line.relative_rmse(), 0.001) << line.tensor_class;
   }
 }
 
@@ -241,7 +242,7 @@ TEST_F(Converter, MissingTensorsAndWrongShapesAreNamed) {
     convert(card());
     FAIL();
   } catch (const Error& error) {
-    EXPECT_NE(std::string(error.what()).find("[192, 128]"), std::string::npos) << error.what();
+    EXPECT_NE(std::string(error.what()).find("[128, 192]"), std::string::npos) << error.what();
   }
   EXPECT_EQ(left(), (std::set<std::string>{"in"}));
 }
@@ -387,7 +388,8 @@ TEST(FloatCast, HalfRoundsToNearestEvenAndRefusesOverflow) {
     const auto stored = static_cast<uint16_t>(bits);
     float value;
     to_floats(std::as_bytes(std::span(&stored, 1)), Dtype::kF16, std::span(&value, 1), "t");
-    if (!std::isnan(value)) ASSERT_EQ(half(value), stored);
+    if (std::isnan(value)) continue;
+    ASSERT_EQ(half(value), stored);
   }
 }
 

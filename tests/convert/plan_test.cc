@@ -167,6 +167,20 @@ TEST(Plan, OddGroupSizesAreReportedAndRefusedForExperts) {
   EXPECT_THROW(check_plan(plan, options), Error);
 }
 
+TEST(Plan, StrictRefusesWhatMxfpCannotReach) {
+  for (int bits : {2, 3, 4, 5, 6, 8}) {
+    ConvertOptions options = flags("unsloth", bits, true);
+    const Plan plan = make_plan(options, inventory("gemma-4-26b-a4b-it"));
+    EXPECT_NO_THROW(check_plan(plan, options)) << bits;
+    options.strict = true;
+    if (bits == 8) {
+      EXPECT_NO_THROW(check_plan(plan, options));
+    } else {
+      EXPECT_THROW(check_plan(plan, options), Error) << bits;
+    }
+  }
+}
+
 TEST(Plan, JsonListsEveryOutputTensor) {
   const Plan plan = make_plan(flags("unsloth", 8, true), inventory("gemma-4-26b-a4b-it"));
   const auto json = plan_json(plan);
