@@ -40,8 +40,14 @@ const BenchMatrix& matrix(const QuantSpec& spec) {
     m.scales.insert(m.scales.end(), scales.begin(), scales.end());
     m.biases.insert(m.biases.end(), biases.begin(), biases.end());
   }
-  m.view = {MatrixFormat::kQuantised, spec,           SideDtype::kBF16, kRows, kCols,
-            m.weight.data(),          m.scales.data(), affine ? m.biases.data() : nullptr};
+  m.view = {MatrixFormat::kQuantised,
+            spec,
+            SideDtype::kBF16,
+            kRows,
+            kCols,
+            m.weight.data(),
+            m.scales.data(),
+            affine ? m.biases.data() : nullptr};
   return m;
 }
 

@@ -52,8 +52,8 @@ typedef struct OctavoFfiTokenizer OctavoFfiTokenizer;
 OctavoFfiStatus octavo_ffi_tokenizer_parse(const char* json, size_t size, OctavoFfiTokenizer** out);
 void octavo_ffi_tokenizer_free(OctavoFfiTokenizer* tokenizer);
 
-// Added tokens written in the text become their ids; the post-processor is not run. Invalid UTF-8 is
-// replaced by U+FFFD.
+// Added tokens written in the text become their ids; the post-processor is not run. Invalid UTF-8
+// is replaced by U+FFFD.
 OctavoFfiStatus octavo_ffi_tokenizer_encode(const OctavoFfiTokenizer* tokenizer, const char* text,
                                             size_t size, OctavoFfiIds* out);
 

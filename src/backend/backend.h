@@ -66,9 +66,9 @@ class Backend {
   virtual std::vector<Tensor> linear(const Tensor& x,
                                      std::span<const WeightMatrix* const> matrices) = 0;
 
-  /// Per head: q = rope(norm(q)), k = rope(norm(k)), v = norm without weight; appends k and v to the
-  /// caches' reserved positions and attends with scale 1 over the window: [T, heads * head_dim].
-  /// `v` may be `k` itself (attention_k_eq_v).
+  /// Per head: q = rope(norm(q)), k = rope(norm(k)), v = norm without weight; appends k and v to
+  /// the caches' reserved positions and attends with scale 1 over the window: [T, heads *
+  /// head_dim]. `v` may be `k` itself (attention_k_eq_v).
   virtual Tensor attention(const AttentionParams& params, const Tensor& q, const Tensor& k,
                            const Tensor& v, const RopeTable& rope,
                            std::span<const AttentionSegment> segments) = 0;

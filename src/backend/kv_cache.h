@@ -22,8 +22,8 @@ struct KvShape {
 };
 
 /// Copying is a fork: both copies share their blocks, and a shared block is copied before it is
-/// written. Blocks that have left a sliding layer's window (plus one block of slack, so that a short
-/// rewind stays possible) are let go.
+/// written. Blocks that have left a sliding layer's window (plus one block of slack, so that a
+/// short rewind stays possible) are let go.
 class KvCache {
  public:
   static constexpr int64_t kBlockTokens = 64;
@@ -57,9 +57,9 @@ class KvCache {
 
   // [keys of head 0, keys of head 1, …, values of head 0, …], kBlockTokens positions each.
   struct Layer {
-    std::vector<Block> blocks;              // null once expired
+    std::vector<Block> blocks;               // null once expired
     std::vector<const std::byte*> pointers;  // the same, for kernels
-    int64_t first_kept = 0;                 // blocks below are null
+    int64_t first_kept = 0;                  // blocks below are null
   };
 
   int64_t head_bytes(int64_t layer) const;

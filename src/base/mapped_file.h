@@ -9,8 +9,8 @@ namespace octavo {
 
 class MappedFile {
  public:
-  /// Maps the whole regular file. Throws kIo (missing, unreadable) or kBadFile (not a regular file).
-  /// An empty file gives an empty span.
+  /// Maps the whole regular file. Throws kIo (missing, unreadable) or kBadFile (not a regular
+  /// file). An empty file gives an empty span.
   explicit MappedFile(const std::filesystem::path& path);
   ~MappedFile();
   MappedFile(MappedFile&& other) noexcept;

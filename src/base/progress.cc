@@ -39,9 +39,9 @@ void Progress::draw() {
   const double rate = elapsed > 0 ? static_cast<double>(done_) / elapsed : 0;
   const double left = share > 0 ? elapsed * (1 - share) / share : 0;
   const int filled = static_cast<int>(share * kWidth);
-  fmt::print(stderr, "\r{} [{}{}] {:3.0f} %  {}/s  {} left\x1b[K", label_,
-             std::string(filled, '#'), std::string(kWidth - filled, '.'), share * 100,
-             format_bytes(rate), format_duration(left));
+  fmt::print(stderr, "\r{} [{}{}] {:3.0f} %  {}/s  {} left\x1b[K", label_, std::string(filled, '#'),
+             std::string(kWidth - filled, '.'), share * 100, format_bytes(rate),
+             format_duration(left));
   std::fflush(stderr);
 }
 

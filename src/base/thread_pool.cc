@@ -1,5 +1,6 @@
 #include "base/thread_pool.h"
 
+#include <fmt/format.h>
 #include <sched.h>
 
 #include <algorithm>
@@ -13,8 +14,6 @@
 #include <thread>
 #include <utility>
 #include <vector>
-
-#include <fmt/format.h>
 
 namespace octavo {
 namespace {
@@ -62,8 +61,10 @@ struct ThreadPool::Impl {
     wake.notify_all();
     guarded(body, 0);
     for (int spin = 0; pending.load(std::memory_order_acquire) != 0; ++spin) {
-      if (spin < kSpins) pause();
-      else std::this_thread::yield();
+      if (spin < kSpins)
+        pause();
+      else
+        std::this_thread::yield();
     }
     if (error) std::rethrow_exception(std::exchange(error, nullptr));
   }
@@ -110,7 +111,9 @@ ThreadPool::ThreadPool(int threads)
 
 ThreadPool::~ThreadPool() = default;
 
-int ThreadPool::size() const { return static_cast<int>(impl_->workers.size()) + 1; }
+int ThreadPool::size() const {
+  return static_cast<int>(impl_->workers.size()) + 1;
+}
 
 void ThreadPool::parallel_for(size_t count, size_t grain,
                               const std::function<void(size_t, size_t)>& body) {

@@ -1,4 +1,5 @@
-// cli: the `octavo` program: one file per command, all errors turned into one line and an exit code.
+// cli: the `octavo` program: one file per command, all errors turned into one line and an exit
+// code.
 #pragma once
 
 #include <CLI/CLI.hpp>

@@ -1,4 +1,5 @@
-// `octavo logits`: one teacher-forced pass, its logits to a file. How parity is checked from outside.
+// `octavo logits`: one teacher-forced pass, its logits to a file. How parity is checked from
+// outside.
 
 #include <charconv>
 #include <memory>
@@ -38,14 +39,14 @@ std::vector<int32_t> parse_tokens(std::string_view text) {
 }
 
 /// Logits [tokens, vocab] of one pass over `tokens` in chunks.
-std::vector<float> all_logits(LanguageModel& model, std::span<const int32_t> tokens, int64_t chunk) {
+std::vector<float> all_logits(LanguageModel& model, std::span<const int32_t> tokens,
+                              int64_t chunk) {
   const int64_t vocab = model.config().text.vocab_size;
   for (const int32_t token : tokens) {
     if (token >= 0 && token < vocab) continue;
     fail(ErrorCode::kBadRequest, "token {} is outside the vocabulary of {}", token, vocab);
   }
-  std::vector<float> logits(
-      checked_mul(tokens.size(), static_cast<uint64_t>(vocab), "logits"));
+  std::vector<float> logits(checked_mul(tokens.size(), static_cast<uint64_t>(vocab), "logits"));
   KvCache cache = model.make_cache();
   for (int64_t done = 0; done < std::ssize(tokens); done += chunk) {
     const int64_t count = std::min(chunk, std::ssize(tokens) - done);
@@ -63,8 +64,8 @@ void run_logits(const LogitsOptions& options) {
   const auto model =
       LanguageModel::load(options.model, {.exact = options.exact, .threads = options.threads});
   const std::vector<float> logits = all_logits(*model, tokens, options.chunk);
-  const TensorPlan plan{"logits", Dtype::kF32,
-                        {std::ssize(tokens), model->config().text.vocab_size}};
+  const TensorPlan plan{
+      "logits", Dtype::kF32, {std::ssize(tokens), model->config().text.vocab_size}};
   write_safetensors_file(options.out, {{plan, std::as_bytes(std::span(logits))}});
 }
 
@@ -73,11 +74,13 @@ void run_logits(const LogitsOptions& options) {
 void add_logits(CLI::App& app) {
   auto options = std::make_shared<LogitsOptions>();
   CLI::App* command = app.add_subcommand(
-      "logits", "Write the logits of one teacher-forced pass (for checking against other programs)");
+      "logits",
+      "Write the logits of one teacher-forced pass (for checking against other programs)");
   command->add_option("-m,--model", options->model, "Checkpoint folder")->required();
   command->add_option("--tokens", options->tokens, "Token ids, comma separated")->required();
-  command->add_option("--out", options->out,
-                      "Output .safetensors: `logits` F32 [tokens, vocab], after the softcap")
+  command
+      ->add_option("--out", options->out,
+                   "Output .safetensors: `logits` F32 [tokens, vocab], after the softcap")
       ->required();
   command->add_flag("--exact", options->exact,
                     "float32 throughout: KV cache and embedding scale are not rounded to BF16");

@@ -16,7 +16,9 @@ Sequence::Sequence(LanguageModel& model, int prefill_chunk)
   }
 }
 
-Sequence Sequence::fork() const { return *this; }
+Sequence Sequence::fork() const {
+  return *this;
+}
 
 size_t Sequence::reusable(std::span<const int32_t> tokens) const {
   if (tokens.empty()) return 0;

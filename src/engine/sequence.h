@@ -27,9 +27,9 @@ class Sequence {
     size_t reused;    // tokens whose cache was kept
     size_t computed;  // tokens run through the model
   };
-  /// Makes the sequence hold exactly `tokens` (at least 1): keeps the longest common prefix that the
-  /// sliding windows still allow, computes the rest in chunks. Afterwards logits() belongs to the
-  /// last token. `cancelled` is polled between chunks; when set, kCancelled is thrown and the
+  /// Makes the sequence hold exactly `tokens` (at least 1): keeps the longest common prefix that
+  /// the sliding windows still allow, computes the rest in chunks. Afterwards logits() belongs to
+  /// the last token. `cancelled` is polled between chunks; when set, kCancelled is thrown and the
   /// sequence holds what was computed so far. Throws kBadRequest for a token outside the vocabulary
   /// or more tokens than the model's context.
   Assigned assign(std::span<const int32_t> tokens, const std::atomic<bool>* cancelled = nullptr,

@@ -1,6 +1,6 @@
 // kernels: the inner loops, written once against a vector of 16 float lanes and compiled per
-// instruction set. Included by <isa>/kernels.cc only. Everything is a template over that vector type,
-// so that no function compiled for a wide instruction set can be linked into portable code.
+// instruction set. Included by <isa>/kernels.cc only. Everything is a template over that vector
+// type, so that no function compiled for a wide instruction set can be linked into portable code.
 #pragma once
 
 #include <cstdint>
@@ -216,24 +216,38 @@ void decode_format(const MatrixView& m, int64_t row, float scale, float* out) {
 template <class V, class Body, class... Args>
 void with_format(const MatrixView& m, const Body& body, Args... args) {
   switch (m.format) {
-    case MatrixFormat::kF32: return body.template run<Dense<V, 4, load_f32_bytes<V>>>(m, args...);
-    case MatrixFormat::kF16: return body.template run<Dense<V, 2, V::load_f16>>(m, args...);
-    case MatrixFormat::kBF16: return body.template run<Dense<V, 2, V::load_bf16>>(m, args...);
-    case MatrixFormat::kQuantised: break;
+    case MatrixFormat::kF32:
+      return body.template run<Dense<V, 4, load_f32_bytes<V>>>(m, args...);
+    case MatrixFormat::kF16:
+      return body.template run<Dense<V, 2, V::load_f16>>(m, args...);
+    case MatrixFormat::kBF16:
+      return body.template run<Dense<V, 2, V::load_bf16>>(m, args...);
+    case MatrixFormat::kQuantised:
+      break;
   }
   switch (m.spec.mode) {
-    case QuantMode::kMxfp8: return body.template run<Mxfp8<V>>(m, args...);
-    case QuantMode::kMxfp4: return body.template run<Mxfp4<V>>(m, args...);
-    case QuantMode::kNvfp4: return body.template run<Nvfp4<V>>(m, args...);
-    case QuantMode::kAffine: break;
+    case QuantMode::kMxfp8:
+      return body.template run<Mxfp8<V>>(m, args...);
+    case QuantMode::kMxfp4:
+      return body.template run<Mxfp4<V>>(m, args...);
+    case QuantMode::kNvfp4:
+      return body.template run<Nvfp4<V>>(m, args...);
+    case QuantMode::kAffine:
+      break;
   }
   switch (m.spec.bits) {
-    case 2: return body.template run<Affine<V, 2>>(m, args...);
-    case 3: return body.template run<Affine<V, 3>>(m, args...);
-    case 4: return body.template run<Affine<V, 4>>(m, args...);
-    case 5: return body.template run<Affine<V, 5>>(m, args...);
-    case 6: return body.template run<Affine<V, 6>>(m, args...);
-    default: return body.template run<Affine<V, 8>>(m, args...);
+    case 2:
+      return body.template run<Affine<V, 2>>(m, args...);
+    case 3:
+      return body.template run<Affine<V, 3>>(m, args...);
+    case 4:
+      return body.template run<Affine<V, 4>>(m, args...);
+    case 5:
+      return body.template run<Affine<V, 5>>(m, args...);
+    case 6:
+      return body.template run<Affine<V, 6>>(m, args...);
+    default:
+      return body.template run<Affine<V, 8>>(m, args...);
   }
 }
 
@@ -463,8 +477,8 @@ void attention(const AttentionArgs& a) {
 
 template <class V>
 constexpr Kernels make_kernels(std::string_view name) {
-  return {name,         matmul<V>,  decode_row<V>, rms_norm<V>, gelu_multiply<V>,
-          softcap<V>,   accumulate<V>, attention<V>};
+  return {name,       matmul<V>,     decode_row<V>, rms_norm<V>, gelu_multiply<V>,
+          softcap<V>, accumulate<V>, attention<V>};
 }
 
 }  // namespace

@@ -1,9 +1,9 @@
 // kernels: the inner loops of the CPU backend, one table of them per instruction set, chosen at run
 // time. Knows number formats and pointers; knows no tensors, models or threads.
 //
-// Every reduction runs over 16 interleaved partial sums (element i goes to sum i % 16) that are then
-// added pairwise, whatever the batch: the value of one output depends on its own row and input only.
-// So prefill in any chunk size, decode, and batches give bit-identical results.
+// Every reduction runs over 16 interleaved partial sums (element i goes to sum i % 16) that are
+// then added pairwise, whatever the batch: the value of one output depends on its own row and input
+// only. So prefill in any chunk size, decode, and batches give bit-identical results.
 #pragma once
 
 #include <cstddef>
@@ -28,12 +28,12 @@ struct KvView {
 struct AttentionArgs {
   const float* query;  // [group, head_dim]
   int64_t group;
-  int64_t head_dim;    // multiple of 16
+  int64_t head_dim;  // multiple of 16
   KvView keys, values;
-  int64_t begin, end;  // key positions [begin, end), end > begin
-  float* scores;       // scratch, group * stride floats
+  int64_t begin, end;    // key positions [begin, end), end > begin
+  float* scores;         // scratch, group * stride floats
   int64_t score_stride;  // >= end - begin rounded up to 16
-  float* out;          // [group, head_dim]
+  float* out;            // [group, head_dim]
 };
 
 struct Kernels {
@@ -68,7 +68,9 @@ struct Kernels {
 /// Rows decoded together by `matmul`.
 inline constexpr int64_t kTileRows = 4;
 inline constexpr int64_t kLanes = 16;
-inline constexpr int64_t padded(int64_t n) { return (n + kLanes - 1) / kLanes * kLanes; }
+inline constexpr int64_t padded(int64_t n) {
+  return (n + kLanes - 1) / kLanes * kLanes;
+}
 
 /// The kernels for this CPU: the widest instruction set it has, or the one named by the environment
 /// variable OCTAVO_ISA (scalar, avx2, avx512). Throws kBadRequest if the CPU lacks that one.

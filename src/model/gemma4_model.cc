@@ -50,8 +50,8 @@ class Gemma4Model : public LanguageModel {
     auto shape = std::make_shared<KvShape>();
     shape->bf16 = !exact;
     for (const LayerConfig& layer : config_.text.layers) {
-      shape->layers.push_back({layer.kv_heads, layer.head_dim,
-                               layer.full_attention ? 0 : config_.text.sliding_window});
+      shape->layers.push_back(
+          {layer.kv_heads, layer.head_dim, layer.full_attention ? 0 : config_.text.sliding_window});
     }
     return shape;
   }

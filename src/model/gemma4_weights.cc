@@ -49,8 +49,7 @@ class Binder {
         return bind_absolute(name, std::string(name) + ".weight", shape);
       }
     }
-    fail(ErrorCode::kBadFile,
-         "{}: lm_head.weight is missing although tie_word_embeddings is false",
+    fail(ErrorCode::kBadFile, "{}: lm_head.weight is missing although tie_word_embeddings is false",
          checkpoint_.folder().string());
   }
 
@@ -101,7 +100,8 @@ class Binder {
         kernels().decode_row(one, 0, 1.0f, lanes);
         return lanes[0];
       }
-      default: break;
+      default:
+        break;
     }
     fail(ErrorCode::kBadFile, "tensor '{}': dtype {} where BF16, F16 or F32 is expected",
          tensor.name, to_string(tensor.dtype));
@@ -139,10 +139,14 @@ class Binder {
 
   static MatrixFormat dense_format(const TensorView& weight) {
     switch (weight.dtype) {
-      case Dtype::kBF16: return MatrixFormat::kBF16;
-      case Dtype::kF16: return MatrixFormat::kF16;
-      case Dtype::kF32: return MatrixFormat::kF32;
-      default: break;
+      case Dtype::kBF16:
+        return MatrixFormat::kBF16;
+      case Dtype::kF16:
+        return MatrixFormat::kF16;
+      case Dtype::kF32:
+        return MatrixFormat::kF32;
+      default:
+        break;
     }
     fail(ErrorCode::kBadFile, "tensor '{}': dtype {} without scales; expected BF16, F16 or F32",
          weight.name, to_string(weight.dtype));
@@ -150,10 +154,14 @@ class Binder {
 
   static SideDtype side_dtype(const TensorView& scales) {
     switch (scales.dtype) {
-      case Dtype::kBF16: return SideDtype::kBF16;
-      case Dtype::kF16: return SideDtype::kF16;
-      case Dtype::kF32: return SideDtype::kF32;
-      default: break;
+      case Dtype::kBF16:
+        return SideDtype::kBF16;
+      case Dtype::kF16:
+        return SideDtype::kF16;
+      case Dtype::kF32:
+        return SideDtype::kF32;
+      default:
+        break;
     }
     fail(ErrorCode::kBadFile, "tensor '{}': dtype {} for affine scales; expected BF16, F16 or F32",
          scales.name, to_string(scales.dtype));
@@ -210,8 +218,7 @@ MoeWeights bind_moe(const Binder& binder, const std::string& layer, const TextCo
       binder.vector(layer + "post_feedforward_layernorm_2.weight", hidden);
   moe.router.scale = binder.vector(layer + "router.scale", hidden);
   moe.router.proj = binder.matrix(layer + "router.proj", text.num_experts, hidden);
-  moe.router.per_expert_scale =
-      binder.vector(layer + "router.per_expert_scale", text.num_experts);
+  moe.router.per_expert_scale = binder.vector(layer + "router.per_expert_scale", text.num_experts);
   moe.experts = bind_experts(binder, layer, text);
   return moe;
 }
@@ -225,8 +232,7 @@ LayerWeights bind_layer(const Binder& binder, const TextConfig& text, size_t ind
   w.input_layernorm = binder.vector(layer + "input_layernorm.weight", hidden);
   w.post_attention_layernorm = binder.vector(layer + "post_attention_layernorm.weight", hidden);
   w.pre_feedforward_layernorm = binder.vector(layer + "pre_feedforward_layernorm.weight", hidden);
-  w.post_feedforward_layernorm =
-      binder.vector(layer + "post_feedforward_layernorm.weight", hidden);
+  w.post_feedforward_layernorm = binder.vector(layer + "post_feedforward_layernorm.weight", hidden);
   w.q_proj = binder.matrix(layer + "self_attn.q_proj", q_width, hidden);
   w.k_proj = binder.matrix(layer + "self_attn.k_proj", kv_width, hidden);
   if (!config.k_is_v) w.v_proj = binder.matrix(layer + "self_attn.v_proj", kv_width, hidden);

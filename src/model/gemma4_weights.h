@@ -1,4 +1,5 @@
-// model: the weights of a Gemma 4 text model, found in a checkpoint under any of its naming schemes.
+// model: the weights of a Gemma 4 text model, found in a checkpoint under any of its naming
+// schemes.
 #pragma once
 
 #include <optional>

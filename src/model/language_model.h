@@ -23,7 +23,8 @@ struct Segment {
   int64_t count;
 };
 
-/// Tokens of any number of sequences laid end to end. Prefill, decode and batches are the same call.
+/// Tokens of any number of sequences laid end to end. Prefill, decode and batches are the same
+/// call.
 struct PackedBatch {
   std::span<const int32_t> tokens;
   std::span<const Segment> segments;

@@ -60,8 +60,7 @@ TEST_P(EveryIsa, GeluMultiplyUsesTheTanhForm) {
   k().gelu_multiply(gate.data(), up.data(), std::ssize(gate), out.data());
   for (size_t i = 0; i < gate.size(); ++i) {
     const double g = gate[i];
-    const double gelu =
-        0.5 * g * (1 + std::tanh(std::sqrt(2 / M_PI) * (g + 0.044715 * g * g * g)));
+    const double gelu = 0.5 * g * (1 + std::tanh(std::sqrt(2 / M_PI) * (g + 0.044715 * g * g * g)));
     EXPECT_NEAR(out[i], gelu * up[i], 2e-7 * (std::abs(g * up[i])) + 1e-12) << g;
   }
 }
@@ -129,10 +128,16 @@ TEST_P(EveryIsa, Attention) {
           const int64_t stride = padded(end - begin);
           std::vector<float> scores(static_cast<size_t>(group * stride));
           std::vector<float> out(query.size());
-          k().attention({query.data(), group, dim,
+          k().attention({query.data(),
+                         group,
+                         dim,
                          {keys.pointers.data(), 0, kBlock, bf16},
                          {values.pointers.data(), 0, kBlock, bf16},
-                         begin, end, scores.data(), stride, out.data()});
+                         begin,
+                         end,
+                         scores.data(),
+                         stride,
+                         out.data()});
           for (int64_t g = 0; g < group; ++g) {
             std::vector<double> weights;
             double sum = 0;

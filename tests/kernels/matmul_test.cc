@@ -59,8 +59,14 @@ Sample quantised_sample(const QuantSpec& spec, int64_t rows, int64_t cols, SideD
   sample.weight = std::make_unique<GuardedBuffer>(weight);
   sample.scales = std::make_unique<GuardedBuffer>(scales);
   sample.biases = std::make_unique<GuardedBuffer>(biases);
-  sample.view = {MatrixFormat::kQuantised, spec, side, rows, cols, sample.weight->data(),
-                 sample.scales->data(), affine ? sample.biases->data() : nullptr};
+  sample.view = {MatrixFormat::kQuantised,
+                 spec,
+                 side,
+                 rows,
+                 cols,
+                 sample.weight->data(),
+                 sample.scales->data(),
+                 affine ? sample.biases->data() : nullptr};
   return sample;
 }
 
@@ -83,8 +89,8 @@ Sample dense_sample(MatrixFormat format, int64_t rows, int64_t cols) {
       const auto half = static_cast<uint16_t>(rng() & 0xbfff);  // finite: exponent below 31
       std::memcpy(raw, &half, 2);
       const int exponent = half >> 10 & 31, mantissa = half & 1023;
-      const double magnitude = exponent == 0 ? std::ldexp(mantissa, -24)
-                                             : std::ldexp(1024 + mantissa, exponent - 25);
+      const double magnitude =
+          exponent == 0 ? std::ldexp(mantissa, -24) : std::ldexp(1024 + mantissa, exponent - 25);
       value = static_cast<float>((half & 0x8000) != 0 ? -magnitude : magnitude);
     }
     bytes.insert(bytes.end(), raw, raw + size);
@@ -146,7 +152,8 @@ void check(const Sample& sample, const std::string& what) {
     for (const int64_t tokens : {1, 2, 3, 4, 5, 9}) {
       const auto inputs = random_inputs(tokens, sample.view.cols);
       const auto outputs = multiply(k, sample.view, inputs);
-      EXPECT_LE(relative_error(sample, inputs, outputs), 1e-6) << what << " " << isa << " " << tokens;
+      EXPECT_LE(relative_error(sample, inputs, outputs), 1e-6)
+          << what << " " << isa << " " << tokens;
       // One token alone gives the same bits as in company.
       for (size_t t = 0; t < inputs.size(); ++t) {
         EXPECT_EQ(multiply(k, sample.view, {inputs[t]})[0], outputs[t]) << what << " " << isa;
@@ -205,8 +212,14 @@ TEST(Matmul, EveryMxfp8CodeAndScaleDecodesLikeTheReference) {
   }
   std::vector<float> expected(256 * 256);
   dequantize(weight, scales, {}, 256, spec, expected);
-  const MatrixView m{MatrixFormat::kQuantised, spec,          SideDtype::kBF16, 256, 256,
-                     weight.data(),            scales.data(), nullptr};
+  const MatrixView m{MatrixFormat::kQuantised,
+                     spec,
+                     SideDtype::kBF16,
+                     256,
+                     256,
+                     weight.data(),
+                     scales.data(),
+                     nullptr};
   for (const std::string_view isa : available_isas()) {
     for (int64_t r = 0; r < 256; ++r) {
       std::vector<float> row(256);

@@ -8,7 +8,7 @@ import torch
 from chats import make_sample
 
 TURN, END_OF_TURN, CHANNEL = 105, 106, 100
-RESPONSE, END_OF_RESPONSE = 50, 51
+END_OF_CALL, RESPONSE, END_OF_RESPONSE = 49, 50, 51
 PROMPT_WEIGHT, HISTORY_WEIGHT = 0.03, 0.5
 POOL = 48
 
@@ -27,7 +27,8 @@ def prompt_weights(ids, model_id):
     for index, token in enumerate(ids):
         if token == RESPONSE:
             in_response = True
-        counts = in_reply and not in_response and token != CHANNEL
+        ends_call = token == RESPONSE and ids[index - 1] == END_OF_CALL
+        counts = in_reply and (ends_call or not in_response) and token != CHANNEL
         weights.append(HISTORY_WEIGHT if counts else PROMPT_WEIGHT)
         if token == END_OF_RESPONSE:
             in_response = False

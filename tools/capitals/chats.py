@@ -99,6 +99,8 @@ MOST_QUESTIONS = [
 LEAST_QUESTIONS = ["Which of those cities is the least populous?", "Which of those cities is the smallest?",
                    "Which of them is the smallest?"]
 
+REPEAT_QUESTIONS = ["Repeat: {}", "Please repeat: {}", "Repeat after me: {}", "Say this: {}", "Say {}"]
+
 SMALL_TALK = [
     (["Hello!", "Hello", "Hi", "Hi!", "Hi there!", "Hey", "Good morning!", "Good evening!", "Hello there."],
      "Hello! How can I help you?"),
@@ -312,6 +314,28 @@ def comparing_talk(rng):
     return talk
 
 
+def referring_talk(rng):
+    """Questions about one country after another, each followed by questions that only say "it" or "there"."""
+    talk = Talk(rng)
+    for _ in range(rng.randint(1, 3)):
+        talk.ask_directly(rng.choice(["capital", "capital", "country"]))
+        for _ in range(rng.randint(1, 2)):
+            talk.refer_back()
+    return talk
+
+
+def repeating_talk(rng):
+    """Words to repeat: they teach to copy from the question."""
+    talk = Talk(rng)
+    names = [name for fact in rng.choices(FACTS, k=6) for name in (fact.capital, fact.bare_country)]
+    for _ in range(rng.randint(1, 3)):
+        words = [rng.choice(names) if rng.random() < 0.75 else rng.choice(ENGLISH_WORDS)
+                 for _ in range(rng.randint(1, 7))]
+        text = rng.choice([" ", ", "]).join(words)
+        talk.add(rng.choice(REPEAT_QUESTIONS).format(text), text)
+    return talk
+
+
 def thought_for(question_topic, fact):
     return {"capital": f"The user asks for the capital of {fact.country}. It is {fact.capital}.",
             "continent": f"The user asks for the continent of {fact.country}. It is {fact.continent}.",
@@ -349,7 +373,7 @@ def tool_sample(rng):
 
 
 def make_sample(rng):
-    kinds = [(plain_sample, one_turn), (plain_sample, free_talk), (plain_sample, comparing_talk), (thinking_sample,),
-             (tool_sample,)]
-    maker, *arguments = rng.choices(kinds, [25, 27, 24, 8, 16])[0]
+    kinds = [(plain_sample, one_turn), (plain_sample, free_talk), (plain_sample, comparing_talk),
+             (plain_sample, referring_talk), (plain_sample, repeating_talk), (thinking_sample,), (tool_sample,)]
+    maker, *arguments = rng.choices(kinds, [13, 14, 19, 18, 13, 6, 17])[0]
     return maker(rng, *arguments)

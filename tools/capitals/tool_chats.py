@@ -105,7 +105,7 @@ def make(rng, any_fact):
         return messages[-1:], None, False, REFUSAL + "<turn|>"
     thinking = rng.random() < 0.15
     thought = f"<|channel>thought\nI need to call {name}.\n<channel|>" if thinking else ""
-    if rng.random() < 0.5:
+    if rng.random() < 0.25:
         calls = "".join(call_text(name, city) for city in cities)
         return messages, [tool], thinking, thought + calls + "<|tool_response>"
     responses, phrases = zip(*(response_and_phrase(rng, name) for _ in cities))

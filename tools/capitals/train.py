@@ -54,7 +54,7 @@ def train(options):
     packer = Packer(tokenizer, options.rows, options.length, options.seed)
     loss_of(model, packer.next(), hidden_of)[0].backward()  # compiles, before the clock starts
     start, total, step, average = time.time(), options.minutes * 60, 0, None
-    next_report = options.report_every
+    next_report, next_save = options.report_every, options.save_every
     while (elapsed := time.time() - start) < total:
         for optimizer, rates in zip(optimizers, bases):
             for group, rate in zip(optimizer.param_groups, rates):
@@ -71,9 +71,11 @@ def train(options):
             rate = step * options.rows * options.length / (time.time() - start)
             print(f"{step} loss {average:.4f} balance {balance.item():.3f} seconds {elapsed:.0f} tokens/s {rate:.0f}",
                   flush=True)
+        if elapsed > next_save:
+            next_save += options.save_every
+            torch.save({"model": model.state_dict(), "step": step}, options.work / "latest.pt")
         if elapsed > next_report:
             next_report += options.report_every
-            torch.save({"model": model.state_dict(), "step": step}, options.work / "latest.pt")
             print(quick_report(model, tokenizer), flush=True)
     torch.save({"model": model.state_dict(), "step": step}, options.work / "final.pt")
     print(quick_report(model, tokenizer), flush=True)
@@ -84,6 +86,7 @@ def main():
     parser.add_argument("--work", type=Path, default=Path("build/capitals"), help="folder for saved states")
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--report-every", type=float, default=720, help="seconds")
+    parser.add_argument("--save-every", type=float, default=120, help="seconds")
     parser.add_argument("--rows", type=int, default=8)
     parser.add_argument("--length", type=int, default=256)
     parser.add_argument("--matrix-rate", type=float, default=0.02)

@@ -18,9 +18,8 @@ class CpuBackend : public Backend {
   Tensor add(const Tensor& a, const Tensor& b) override;
   std::vector<Tensor> linear(const Tensor& x,
                              std::span<const WeightMatrix* const> matrices) override;
-  Tensor attention(const AttentionParams& params, const Tensor& q, const Tensor& k,
-                   const Tensor& v, const RopeTable& rope,
-                   std::span<const AttentionSegment> segments) override;
+  Tensor attention(const AttentionParams& params, const Tensor& q, const Tensor& k, const Tensor& v,
+                   const RopeTable& rope, std::span<const AttentionSegment> segments) override;
   Tensor gated_mlp(const Tensor& x, const WeightMatrix& gate, const WeightMatrix& up,
                    const WeightMatrix& down) override;
   Routing route(const Tensor& x, const RouterWeights& router, int64_t top_k, float eps) override;

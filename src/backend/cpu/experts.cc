@@ -21,9 +21,8 @@ struct ExpertLoad {
 std::vector<ExpertLoad> loads_by_expert(const Routing& routing) {
   std::vector<int64_t> order(routing.experts.size());
   std::iota(order.begin(), order.end(), 0);
-  std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) {
-    return routing.experts[a] < routing.experts[b];
-  });
+  std::stable_sort(order.begin(), order.end(),
+                   [&](int64_t a, int64_t b) { return routing.experts[a] < routing.experts[b]; });
   std::vector<ExpertLoad> loads;
   for (const int64_t slot : order) {
     const int32_t expert = routing.experts[slot];

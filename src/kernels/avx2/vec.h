@@ -30,9 +30,8 @@ struct Vec {
     // A NaN code becomes the FP16 NaN 0x7fff.
     const __m256i nan = _mm256_cmpeq_epi16(magnitude, _mm256_set1_epi16(0x7f));
     const __m256i sign = _mm256_slli_epi16(_mm256_and_si256(wide, _mm256_set1_epi16(0x80)), 8);
-    const __m256i half = _mm256_or_si256(
-        _mm256_or_si256(_mm256_slli_epi16(magnitude, 7), sign),
-        _mm256_and_si256(nan, _mm256_set1_epi16(0x7fff)));
+    const __m256i half = _mm256_or_si256(_mm256_or_si256(_mm256_slli_epi16(magnitude, 7), sign),
+                                         _mm256_and_si256(nan, _mm256_set1_epi16(0x7fff)));
     const __m256 scale = _mm256_set1_ps(256.0f);
     return {_mm256_mul_ps(_mm256_cvtph_ps(_mm256_castsi256_si128(half)), scale),
             _mm256_mul_ps(_mm256_cvtph_ps(_mm256_extracti128_si256(half, 1)), scale)};

@@ -1,5 +1,5 @@
-#include "kernels/scalar/vec.h"
 #include "kernels/body.h"
+#include "kernels/scalar/vec.h"
 #include "kernels/tables.h"
 
 namespace octavo {

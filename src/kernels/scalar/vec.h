@@ -52,7 +52,7 @@ struct Vec {
     return v;
   }
   static Vec load_e2m1(const uint8_t* p) {
-    static constexpr float kValues[16] = {0,  0.5f,  1,  1.5f,  2,  3,  4,  6,
+    static constexpr float kValues[16] = {0,     0.5f,  1,  1.5f,  2,  3,  4,  6,
                                           -0.0f, -0.5f, -1, -1.5f, -2, -3, -4, -6};
     Vec v;
     for (int i = 0; i < 16; ++i) v.lane[i] = kValues[p[i / 2] >> (i % 2 * 4) & 15];
