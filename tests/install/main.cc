@@ -1,4 +1,5 @@
-// Asks the model whose folder is given for a capital; a folder that is none must throw octavo::Error.
+// Asks the model whose folder is given for a capital; a folder that is none must throw
+// octavo::Error.
 #include <octavo/octavo.h>
 
 #include <iostream>
