@@ -157,7 +157,7 @@ TEST(SamplerTest, RepetitionPenaltyCountsThePromptWithinItsContext) {
 
 TEST(SamplerTest, PresencePenaltyIsSubtractedOnceForTokensOfTheAnswer) {
   SamplingParams params{.penalties = {.presence = 2, .presence_context = 3}};
-  const std::vector<float> logits{4, 3};
+  const std::vector<float> logits{4, 3, 0};
   EXPECT_EQ(greedy(params, logits, std::vector<int32_t>{1, 0}, 1), 1);
   EXPECT_EQ(greedy(params, logits, std::vector<int32_t>{1, 0}, 2), 0);  // prompt only
   EXPECT_EQ(greedy(params, std::vector<float>{4, 1}, std::vector<int32_t>{0, 0}, 0), 0);  // once
