@@ -5,3 +5,4 @@
 #include "octavo/generation.h"
 #include "octavo/model.h"
 #include "octavo/session.h"
+#include "octavo/version.h"
