@@ -3,10 +3,10 @@
 
     python scripts/mutation_test.py [--only NAME …] [--list]
 
-Works on a copy of the sources under build/mutation with its own incremental build, so the tree stays
-untouched. Run it with the Python of the oracles (tools/requirements-oracles.txt). First the unbroken
-program must pass; then every mutation must make tests/parity/test_logits.py fail. Exit status 1 if a
-mutation survives.
+Works on a copy of the sources under build/mutation with its own incremental build, so the tree
+stays untouched. Run it with the Python of the oracles (tools/requirements-oracles.txt). First the
+unbroken program must pass; then every mutation must make tests/parity/test_logits.py fail. Exit
+status 1 if a mutation survives.
 """
 
 import argparse

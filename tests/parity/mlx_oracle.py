@@ -19,7 +19,7 @@ def load(folder):
 
 
 def embedding_rows(model, ids):
-    """float32 rows where the embedding has a float mode, which mlx would round to BF16; else None."""
+    """float32 rows of an embedding in a float mode, which mlx would round to BF16; else None."""
     text = getattr(model, "language_model", model).model
     embedding = text.embed_tokens
     if getattr(embedding, "mode", "affine") == "affine":

@@ -300,7 +300,7 @@ def logits(model, tokens, faults=()):
 
 
 def settled_prompt(model, length, seed, margin=5e-4):
-    """A random prompt none of whose router decisions is close: right implementations agree on it."""
+    """A random prompt without close router decisions: right implementations agree on it."""
     random = np.random.default_rng([seed, length])
     first = 16  # ids below are special
     tokens = random.integers(first, model.config["vocab_size"], length)

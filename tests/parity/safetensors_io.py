@@ -1,4 +1,4 @@
-"""A plain safetensors reader and writer: BF16 included, layout of the file under the test's control."""
+"""A plain safetensors reader and writer: BF16 included, the test decides on the file's layout."""
 
 import json
 import struct

@@ -168,7 +168,8 @@ SAFETENSORS = {
     "rank 0": (entry(shape=[]), WITH_NORM),
     "rank 64": (entry(shape=[1] * 63 + [128]), WITH_NORM),
     "NaN in offsets": (raw_entry('{"dtype":"BF16","shape":[128],"data_offsets":[NaN,256]}'), MAIN),
-    "1e999 in offsets": (raw_entry('{"dtype":"BF16","shape":[128],"data_offsets":[0,1e999]}'), MAIN),
+    "1e999 in offsets": (
+        raw_entry('{"dtype":"BF16","shape":[128],"data_offsets":[0,1e999]}'), MAIN),
     "one offset": (offsets(lambda b, e, n: [b]), WITH_NORM),
     "three offsets": (offsets(lambda b, e, n: [b, e, e]), WITH_NORM),
     "offsets reversed": (offsets(lambda b, e, n: [e, b]), WITH_NORM),

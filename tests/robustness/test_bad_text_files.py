@@ -46,7 +46,8 @@ REFUSED = {
     "tokenizer a list": (content(TOKENIZER, "[]"), TOKENIZER),
     "tokenizer deep": (content(TOKENIZER, "[" * 200_000), TOKENIZER),
     "tokenizer without model": (tokenizer(lambda d: d.pop("model") and None), TOKENIZER),
-    "tokenizer of an unknown kind": (tokenizer(lambda d: d["model"].update(type="Magic")), TOKENIZER),
+    "tokenizer of an unknown kind": (
+        tokenizer(lambda d: d["model"].update(type="Magic")), TOKENIZER),
     "merges of unknown tokens": (tokenizer(merges_of_strangers), TOKENIZER),
     "special token missing": (without_special_token, "<|turn>"),
     "template not Jinja": (content(TEMPLATE, "{% if %}"), TEMPLATE),
@@ -83,8 +84,8 @@ UNUSUAL = {
 
 
 def generate(folder):
-    return run("generate", "-m", folder.path, "-p", "What is the capital of France?", "--max-tokens",
-               "3", "--seed", "1", "--threads", "1")
+    return run("generate", "-m", folder.path, "-p", "What is the capital of France?",
+               "--max-tokens", "3", "--seed", "1", "--threads", "1")
 
 
 @pytest.mark.parametrize("case", REFUSED)
