@@ -110,8 +110,9 @@ def test_exact_logits_of_the_demo_model(converted, answers, tokenizer):
             tokens += answers[country]["tokens"]
             forward = reference.Forward(model)
             expected = forward.logits(tokens)
-            # Trained weights amplify less than random ones: closer decisions are safe.
-            if forward.margins.min() < 5e-5:
+            # Trained weights amplify far less than random ones (errors are 2e-7 here), so that
+            # closer router decisions are safe.
+            if forward.margins.min() < 2e-6:
                 continue
             actual = program.logits(folder, tokens)
             comparison.assert_close(actual, expected, f"{country}, float64")
