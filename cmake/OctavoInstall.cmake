@@ -14,8 +14,8 @@ set_target_properties(octavo_library PROPERTIES
 target_include_directories(octavo_library INTERFACE $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
 target_compile_features(octavo_library INTERFACE cxx_std_20)
 
-install(TARGETS octavo octavo_library EXPORT octavo
-  RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(TARGETS octavo RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+install(TARGETS octavo_library EXPORT octavo LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(DIRECTORY include/octavo DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 set(octavo_package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/octavo)
 install(EXPORT octavo NAMESPACE octavo:: FILE octavoConfig.cmake DESTINATION ${octavo_package_dir})

@@ -35,6 +35,6 @@ function(octavo_test name)
   target_link_libraries(test_${name} PRIVATE ${ARGN} GTest::gtest_main GTest::gmock)
   target_compile_definitions(test_${name} PRIVATE
     OCTAVO_TESTS_DIR="${PROJECT_SOURCE_DIR}/tests" OCTAVO_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
-  gtest_discover_tests(test_${name} TEST_PREFIX "${name}." DISCOVERY_TIMEOUT 60
+  gtest_discover_tests(test_${name} TEST_PREFIX "${name}." NO_PRETTY_VALUES DISCOVERY_TIMEOUT 60
     PROPERTIES TIMEOUT 600)
 endfunction()

@@ -94,9 +94,11 @@ Json context_of(const ChatRequest& request, const TokenNames& names) {
 struct ChatTemplate::Impl {
   OctavoFfiTemplate* handle = nullptr;
   TokenNames names;
+  std::string name;  // the file, for errors
   ~Impl() { octavo_ffi_template_free(handle); }
 
-  void parse(const std::string& source, const std::string& name) {
+  void parse(const std::string& source, const std::string& file) {
+    name = file;
     if (octavo_ffi_template_parse(source.data(), source.size(), &handle) != OCTAVO_FFI_OK) {
       fail(ErrorCode::kBadFile, "{}: chat template does not parse: {}", name,
            printable(ffi_error_text(), 300));
@@ -141,9 +143,11 @@ std::string ChatTemplate::render(const ChatRequest& request) const {
   const OctavoFfiStatus status =
       octavo_ffi_template_render(impl_->handle, context.data(), context.size(), &text);
   if (status == OCTAVO_FFI_INTERNAL) {
-    fail(ErrorCode::kInternal, "chat template: {}", printable(ffi_error_text(), 300));
+    fail(ErrorCode::kInternal, "{}: {}", impl_->name, printable(ffi_error_text(), 300));
   }
-  if (status != OCTAVO_FFI_OK) fail(ErrorCode::kBadRequest, "{}", ffi_error_text());
+  if (status != OCTAVO_FFI_OK) {
+    fail(ErrorCode::kBadRequest, "{}: {}", impl_->name, ffi_error_text());
+  }
   const std::unique_ptr<OctavoFfiBytes, void (*)(OctavoFfiBytes*)> owner(
       &text, [](OctavoFfiBytes* owned) { octavo_ffi_bytes_free(*owned); });
   return {reinterpret_cast<const char*>(text.data), text.size};

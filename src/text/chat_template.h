@@ -25,7 +25,7 @@ class ChatTemplate {
                                                    const std::string& name);
   ~ChatTemplate();
 
-  /// Throws kBadRequest with the template's own message (raise_exception, fuel, ...).
+  /// Throws kBadRequest: the template's file and its own message (raise_exception, fuel, ...).
   std::string render(const ChatRequest& request) const;
 
  private:

@@ -27,7 +27,8 @@ std::string refusal(const std::string& source, const Json& variables = Json::obj
     return "rendered: " + rendered(source, variables).substr(0, 200);
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ErrorCode::kBadRequest);
-    return error.what();
+    EXPECT_THAT(error.what(), StartsWith("t.jinja: "));
+    return error.what() + std::string("t.jinja: ").size();
   }
 }
 

@@ -73,7 +73,9 @@ def probe(program, folder, inputs):
 def agrees(kind, text, got):
     if kind == "error":
         return "error" in got
-    return got.get("error" if kind == "raised" else "text") == text
+    if kind == "raised":  # the file's name stands before the template's message
+        return got.get("error", "").endswith(f": {text}")
+    return got.get("text") == text
 
 
 def compare(program, folder, source):
