@@ -17,8 +17,7 @@ build: ## install what is needed and build the program: build/octavo
 demo: build ## convert the embedded model with the card's recipe and chat with it
 	build/octavo convert -i models/capitals -o $(DEMO) --force \
 	  -q --q-bits 8 --q-mxfp --q-recipe unsloth
-	build/octavo bench capitals -m $(DEMO)
-	build/octavo bench -m $(DEMO) --prefill 128,512 --decode 128
+	build/octavo bench -m $(DEMO)
 
 test: ## install what is needed, build and run all tests
 	@scripts/setup --oracles

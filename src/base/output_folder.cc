@@ -8,12 +8,12 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <span>
 #include <string>
 #include <system_error>
 #include <vector>
 
 #include "base/fail.h"
-#include "base/output_file.h"
 
 namespace octavo {
 namespace {
@@ -165,7 +165,8 @@ OutputFolder::~OutputFolder() {
 void OutputFolder::commit(bool force) {
   check_output_free(target_, force);
   sync_tree(partial_);
-  if (present(target_)) {
+  // Without `force`, a target that appeared meanwhile makes the rename fail.
+  if (force && present(target_)) {
     swap_folders(partial_, target_);
     committed_ = true;
     std::error_code error;
@@ -177,13 +178,17 @@ void OutputFolder::commit(bool force) {
   sync_path(parent_of(target_));
 }
 
-void write_file_atomically(const std::filesystem::path& path, std::span<const std::byte> data) {
-  const fs::path partial = partial_name(path);
+void write_file_atomically(const std::filesystem::path& path,
+                           const std::function<void(OutputFile&)>& fill) {
   std::error_code error;
+  if (fs::exists(path, error) && !fs::is_regular_file(path, error)) {
+    fail(ErrorCode::kBadRequest, "{}: exists and is not a regular file", path.string());
+  }
+  const fs::path partial = partial_name(path);
   fs::remove(partial, error);
   try {
     OutputFile file(partial);
-    file.write_at(0, data);
+    fill(file);
     file.sync();
     rename_or_fail(partial, path);
   } catch (...) {
@@ -194,7 +199,8 @@ void write_file_atomically(const std::filesystem::path& path, std::span<const st
 }
 
 void write_file_atomically(const std::filesystem::path& path, std::string_view text) {
-  write_file_atomically(path, std::as_bytes(std::span(text)));
+  write_file_atomically(
+      path, [&](OutputFile& file) { file.write_at(0, std::as_bytes(std::span(text))); });
 }
 
 }  // namespace octavo

@@ -2,8 +2,10 @@
 #pragma once
 
 #include <filesystem>
-#include <span>
+#include <functional>
 #include <string_view>
+
+#include "base/output_file.h"
 
 namespace octavo {
 
@@ -37,8 +39,10 @@ class OutputFolder {
 /// after.
 void check_output_free(const std::filesystem::path& target, bool force);
 
-/// Writes a file under a temporary name beside it, syncs, and renames it over `path`.
-void write_file_atomically(const std::filesystem::path& path, std::span<const std::byte> data);
+/// Fills a file under a temporary name beside it, syncs, and renames it over `path`. Throws
+/// kBadRequest if `path` is there and no regular file: a rename would replace even a device.
+void write_file_atomically(const std::filesystem::path& path,
+                           const std::function<void(OutputFile&)>& fill);
 void write_file_atomically(const std::filesystem::path& path, std::string_view text);
 
 }  // namespace octavo

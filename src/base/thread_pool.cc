@@ -11,9 +11,12 @@
 #include <mutex>
 #include <set>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
+
+#include "base/fail.h"
 
 namespace octavo {
 namespace {
@@ -36,10 +39,17 @@ struct ThreadPool::Impl {
   using Task = std::function<void(int worker)>;
 
   explicit Impl(int threads) {
-    for (int i = 1; i < threads; ++i) workers.emplace_back([this, i] { work(i); });
+    try {
+      for (int i = 1; i < threads; ++i) workers.emplace_back([this, i] { work(i); });
+    } catch (const std::system_error& error) {
+      stop();  // those that run must not outlive the members they wait on
+      fail(ErrorCode::kIo, "cannot start {} threads: {}", threads, error.code().message());
+    }
   }
 
-  ~Impl() {
+  ~Impl() { stop(); }
+
+  void stop() {
     {
       const std::lock_guard lock(mutex);
       stopping = true;

@@ -12,6 +12,7 @@ namespace octavo {
 class ThreadPool {
  public:
   /// `threads` counts the calling thread; 0 means one per physical core that this process may use.
+  /// Throws kIo if the system refuses to start so many.
   explicit ThreadPool(int threads = 0);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;

@@ -1,28 +1,13 @@
 #include "checkpoint/write_safetensors.h"
 
-#include <unistd.h>
-
 #include <map>
 #include <string>
 
 #include "base/fail.h"
-#include "base/output_file.h"
+#include "base/output_folder.h"
 #include "checkpoint/shard_plan.h"
 
 namespace octavo {
-namespace {
-
-/// Removes the file unless it was renamed away.
-struct PartialFile {
-  std::filesystem::path path;
-  ~PartialFile() {
-    std::error_code ignored;
-    std::filesystem::remove(path, ignored);
-  }
-};
-
-}  // namespace
-
 void write_safetensors_file(
     const std::filesystem::path& path,
     const std::vector<std::pair<TensorPlan, std::span<const std::byte>>>& tensors) {
@@ -38,19 +23,13 @@ void write_safetensors_file(
   }
   const PlannedShard shard = plan_shards(std::move(plan), UINT64_MAX).front();
 
-  const PartialFile partial{fmt::format("{}.partial-{}", path.string(), ::getpid())};
-  {
-    OutputFile file(partial.path);
+  write_file_atomically(path, [&](OutputFile& file) {
     file.reserve(shard.file_size);
     file.write_at(0, std::as_bytes(std::span(shard.header)));
     for (size_t i = 0; i < shard.tensors.size(); ++i) {
       file.write_at(shard.offsets[i], data[shard.tensors[i].name]);
     }
-    file.sync();
-  }
-  std::error_code error;
-  std::filesystem::rename(partial.path, path, error);
-  if (error) fail(ErrorCode::kIo, "{}: cannot be written: {}", path.string(), error.message());
+  });
 }
 
 }  // namespace octavo

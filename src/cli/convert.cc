@@ -178,7 +178,8 @@ void add_convert(CLI::App& app) {
   command->add_flag("--strict", options.strict,
                     "Fail if a tensor ends in another format than the flags ask for");
   command->add_flag("--force", options.force, "Overwrite the output; go on with 2 bits");
-  command->add_option("--threads", options.threads, "Threads (default: all cores)");
+  command->add_option("--threads", options.threads, "Threads (default: all cores)")
+      ->check(CLI::Range(0, 1024));
   command->add_flag("--quiet", options.quiet, "No progress, no report");
   command->add_flag("-v,--verbose", flags->verbose, "Report every skipped AWQ group");
   command->footer(R"(Examples:

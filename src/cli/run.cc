@@ -36,6 +36,13 @@ void add_commands(CLI::App& app) {
   add_completion(app);
 }
 
+/// What a command printed may still lie in a buffer: a full disk must not look like success.
+void finish_output() {
+  if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
+    fail(ErrorCode::kIo, "cannot write to standard output");
+  }
+}
+
 /// Help and version are no errors; everything else is wrong usage.
 int report_parse(const CLI::App& app, const CLI::ParseError& error) {
   if (error.get_exit_code() == 0) return app.exit(error);
@@ -62,6 +69,7 @@ int run(int argc, char** argv) {
       return kUsage;
     }
     app.parse(argc, argv);
+    finish_output();
     return 0;
   } catch (const CLI::ParseError& error) {
     return report_parse(app, error);

@@ -108,6 +108,13 @@ class Planner {
                                 tensor_class(reader), describe(spec)));
       }
     }
+    // E4M3 block scales reach down to 2^-9 only, where weights already lie: dividing rows of such a
+    // matrix would cost more than the reader gains.
+    const std::optional<QuantSpec>& feeder = by_name_.at(group.feeder)->spec;
+    if (mode_ == AwqMode::kAuto && feeder && feeder->mode == QuantMode::kNvfp4) {
+      return skip(tensor_class(group.feeder) +
+                  " becomes nvfp4, whose block scales would underflow");
+    }
     const std::vector<int8_t> scales = exponents(group);
     if (scales.empty()) return skip("no statistics in the importance matrix");
     if (std::all_of(scales.begin(), scales.end(), [](int8_t e) { return e == 0; })) {

@@ -4,6 +4,7 @@
 
 #include <map>
 
+#include "base/fail.h"
 #include "base/progress.h"
 
 namespace octavo::convert {
@@ -58,7 +59,7 @@ std::string awq_text(const ConvertReport& report, bool verbose) {
       text += fmt::format("  skipped {}: {}\n", skip.group, skip.reason);
     }
     for (const std::string& name : report.imatrix_unmatched) {
-      text += fmt::format("  unmatched entry {}\n", name);
+      text += fmt::format("  unmatched entry {}\n", printable(name));
     }
   } else {
     for (const auto& [reason, count] : reasons(report.awq)) {

@@ -38,6 +38,7 @@ void check_folders(const ConvertOptions& options) {
     fail(ErrorCode::kBadRequest, "--output {} exists and is no model folder: not replaced",
          options.output.string());
   }
+  check_output_free(options.output, options.force);
 }
 
 /// Planned tensors in the order in which the writer lays them out.
@@ -164,7 +165,7 @@ ConvertReport convert(const ConvertOptions& options, const std::function<bool()>
   check_plan(report.plan, options);
   for (const PlannedTensor* planned : report.plan.ungroupable()) {
     report.notes.push_back(fmt::format("{} stays {}: its rows of {} do not fit {}",
-                                       planned->tensor.name, to_string(planned->dtype),
+                                       printable(planned->tensor.name), to_string(planned->dtype),
                                        planned->tensor.shape.back(), describe(planned->wanted)));
   }
   read_importance(source, options, report);

@@ -123,7 +123,7 @@ class Inspector {
 
 void check_coverage(const Checkpoint& checkpoint, InspectReport& report) {
   for (const std::string& name : check_quantised_layout(checkpoint, report.config)) {
-    report.problems.push_back("quantization entry without a tensor: " + name);
+    report.problems.push_back("quantization entry without a tensor: " + printable(name));
   }
   const Naming naming = naming_of(report.config);
   bool has_vision = false;

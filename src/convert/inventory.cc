@@ -160,6 +160,10 @@ Reorder reorder_of(std::string_view source, std::string_view name, size_t rank) 
 }
 
 InventoryTensor make_entry(const TensorView& view, std::string name, Part part) {
+  if (view.bytes.empty()) {
+    fail(ErrorCode::kBadFile, "tensor {}: shape {} holds nothing", view.name,
+         to_string(view.shape));
+  }
   InventoryTensor tensor{.source = view.name,
                          .part = part,
                          .name = std::move(name),

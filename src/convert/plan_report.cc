@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "base/fail.h"
 #include "base/progress.h"
 
 namespace octavo::convert {
@@ -79,9 +80,9 @@ std::string plan_table(const Plan& plan) {
   }
   text += "\n";
   for (const PlannedTensor* planned : plan.ungroupable()) {
-    text += fmt::format("note: {} stays {}: its rows of {} do not fit {}\n", planned->tensor.name,
-                        dense_format(planned->dtype), planned->tensor.shape.back(),
-                        describe(planned->wanted));
+    text += fmt::format("note: {} stays {}: its rows of {} do not fit {}\n",
+                        printable(planned->tensor.name), dense_format(planned->dtype),
+                        planned->tensor.shape.back(), describe(planned->wanted));
   }
   return text;
 }

@@ -61,7 +61,8 @@ SourceModel open_source(const ConvertOptions& options, bool planning) {
   source.inventory = actual_inventory(*source.checkpoint, source.parsed);
   source.notes = source.checkpoint->notes();
   for (const std::string& name : unexpected_names(source.inventory, implied)) {
-    source.notes.push_back(name + " is not known to belong to this model; converted all the same");
+    source.notes.push_back(printable(name) +
+                           " is not known to belong to this model; converted all the same");
   }
   return source;
 }

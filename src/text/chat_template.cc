@@ -2,10 +2,9 @@
 
 #include <octavo_ffi.h>
 
-#include <fstream>
-#include <sstream>
-
 #include "base/fail.h"
+#include "base/mapped_file.h"
+#include "checkpoint/json_file.h"
 #include "text/ffi_error.h"
 
 namespace octavo {
@@ -22,31 +21,27 @@ struct TokenNames {
 };
 
 std::string read_text(const std::filesystem::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::ostringstream text;
-  if (!file || !(text << file.rdbuf())) {
-    fail(ErrorCode::kIo, "{}: cannot be read", path.string());
-  }
-  return text.str();
+  const MappedFile file(path);
+  return {reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()};
 }
 
-Json read_tokenizer_config(const std::filesystem::path& path) {
-  if (!std::filesystem::exists(path)) return Json::object();
-  Json config = Json::parse(read_text(path), nullptr, /*allow_exceptions=*/false);
+nlohmann::json read_tokenizer_config(const std::filesystem::path& path) {
+  if (!std::filesystem::exists(path)) return nlohmann::json::object();
+  nlohmann::json config = read_json_file(path);
   if (!config.is_object()) fail(ErrorCode::kBadFile, "{}: not a JSON object", path.string());
   return config;
 }
 
 /// A token is written as a string or as an object with the string in "content".
-void read_token(const Json& config, const char* field, std::string& token) {
+void read_token(const nlohmann::json& config, const char* field, std::string& token) {
   auto entry = config.find(field);
   if (entry == config.end()) return;
-  const Json* value = &*entry;
+  const nlohmann::json* value = &*entry;
   if (value->is_object() && value->contains("content")) value = &(*value)["content"];
   if (value->is_string()) token = value->get<std::string>();
 }
 
-TokenNames token_names(const Json& config) {
+TokenNames token_names(const nlohmann::json& config) {
   TokenNames names;
   read_token(config, "bos_token", names.bos);
   read_token(config, "eos_token", names.eos);
@@ -56,14 +51,14 @@ TokenNames token_names(const Json& config) {
 }
 
 /// One template, or a list of {"name", "template"} of which the one named "default" counts.
-std::string configured_template(const Json& config) {
+std::string configured_template(const nlohmann::json& config) {
   const auto entry = config.find("chat_template");
   if (entry == config.end()) return {};
   if (entry->is_string()) return entry->get<std::string>();
   if (!entry->is_array()) return {};
-  for (const Json& named : *entry) {
-    if (!named.is_object() || named.value("name", Json()) != "default") continue;
-    const Json source = named.value("template", Json());
+  for (const nlohmann::json& named : *entry) {
+    if (!named.is_object() || named.value("name", nlohmann::json()) != "default") continue;
+    const nlohmann::json source = named.value("template", nlohmann::json());
     if (source.is_string()) return source.get<std::string>();
   }
   return {};
@@ -112,11 +107,12 @@ ChatTemplate::~ChatTemplate() = default;
 std::shared_ptr<const ChatTemplate> ChatTemplate::load(const std::filesystem::path& folder) {
   const std::filesystem::path file = folder / "chat_template.jinja";
   const std::filesystem::path config_file = folder / "tokenizer_config.json";
-  const Json config = read_tokenizer_config(config_file);
+  const nlohmann::json config = read_tokenizer_config(config_file);
   std::string source;
   std::string name = "built-in template";
   if (std::filesystem::exists(file)) {
     source = read_text(file);
+    if (source.empty()) fail(ErrorCode::kBadFile, "{}: is empty", file.string());
     name = file.string();
   } else if (source = configured_template(config); !source.empty()) {
     name = config_file.string();

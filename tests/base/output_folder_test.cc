@@ -142,7 +142,7 @@ TEST_F(OutputFolderTest, WritesFilesAside) {
   EXPECT_EQ(get(file), "two");
   EXPECT_EQ(entries(), 1u);
   fs::create_directory(root_ / "d");
-  EXPECT_EQ(code_of([&] { write_file_atomically(root_ / "d", "x"); }), ErrorCode::kIo);
+  EXPECT_EQ(code_of([&] { write_file_atomically(root_ / "d", "x"); }), ErrorCode::kBadRequest);
   EXPECT_EQ(code_of([&] { write_file_atomically(root_ / "no" / "f", "x"); }), ErrorCode::kIo);
   EXPECT_EQ(entries(), 2u);
 }

@@ -6,8 +6,6 @@
 namespace octavo {
 namespace {
 
-// Below this many multiply-adds a wake-up of the pool costs more than it saves.
-constexpr int64_t kWorthThreads = 1 << 16;
 // Rows of a matrix that one thread takes at least: one cache line of output.
 constexpr int64_t kRowGrain = 16;
 

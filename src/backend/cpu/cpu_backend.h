@@ -39,6 +39,10 @@ class CpuBackend : public Backend {
   const Kernels& kernels_;
 };
 
+/// Below this many multiply-adds, some 50 microseconds on one core, waking the pool costs more than
+/// it saves, above all where the other cores are busy.
+inline constexpr int64_t kWorthThreads = 1 << 19;
+
 /// Scratch of the calling thread for at least `floats` values; valid until its next call.
 float* thread_scratch(int64_t floats);
 

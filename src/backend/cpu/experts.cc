@@ -88,7 +88,7 @@ Tensor CpuBackend::experts(const Tensor& x, const Routing& routing, const Expert
       body(loads[index / blocks], first, std::min(kItemRows, rows - first));
     };
     const auto items = loads.size() * static_cast<size_t>(blocks);
-    if (slots * width * x.cols() < (1 << 17)) {
+    if (slots * width * x.cols() < kWorthThreads) {
       for (size_t i = 0; i < items; ++i) item(i, 0);
     } else {
       pool_.parallel_items(items, item);
