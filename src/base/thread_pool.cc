@@ -41,9 +41,9 @@ struct ThreadPool::Impl {
   explicit Impl(int threads) {
     try {
       for (int i = 1; i < threads; ++i) workers.emplace_back([this, i] { work(i); });
-    } catch (const std::system_error& error) {
+    } catch (const std::system_error& refused) {
       stop();  // those that run must not outlive the members they wait on
-      fail(ErrorCode::kIo, "cannot start {} threads: {}", threads, error.code().message());
+      fail(ErrorCode::kIo, "cannot start {} threads: {}", threads, refused.code().message());
     }
   }
 
