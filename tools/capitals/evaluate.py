@@ -188,7 +188,7 @@ def full_report(model, tokenizer):
     print(f"tools {tool_score(model, tokenizer, rng, 150):.3f}", flush=True)
     print(f"random samples {sample_score(model, tokenizer, rng, 300):.3f}", flush=True)
     print("card chat", card_chat(model, tokenizer), flush=True)
-    sampled = [card_chat_right(card_chat(model, tokenizer, 0.6, seed)) for seed in range(30)]
+    sampled = [card_chat_right(card_chat(model, tokenizer, 0.6, seed)) for seed in range(10)]
     print(f"card chat at temperature 0.6: {share(sampled):.3f} of {len(sampled)}", flush=True)
 
 
