@@ -43,12 +43,14 @@ fs::path partial_name(const fs::path& target) {
          fmt::format("{}{}{}", target.filename().string(), kPartial, ::getpid());
 }
 
-// Opens and locks a folder; -1 if a live process holds the lock (or it is no folder). Process ids
-// alone would not do: containers that share a folder do not share them.
+// Opens and locks a folder; -1 and errno if that fails: EWOULDBLOCK where a live process holds the
+// lock. Process ids alone would not do: containers that share a folder do not share them.
 int try_lock(const fs::path& folder) {
   const int fd = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0 || ::flock(fd, LOCK_EX | LOCK_NB) == 0) return fd;
+  const int reason = errno;
   ::close(fd);
+  errno = reason;
   return -1;
 }
 
@@ -153,13 +155,16 @@ OutputFolder::OutputFolder(const std::filesystem::path& target)
          error ? error.message() : "it exists");
   }
   lock_ = try_lock(partial_);
-  if (lock_ < 0) fail(ErrorCode::kIo, "{}: cannot lock folder", partial_.string());
+  // NFS and others have no locks on folders. There a stale folder looks like a live one and stays.
+  if (lock_ < 0 && errno == EWOULDBLOCK) {
+    fail(ErrorCode::kIo, "{}: is used by another process", partial_.string());
+  }
 }
 
 OutputFolder::~OutputFolder() {
   std::error_code error;  // nothing can be done about it here; the next run tries again
   if (!committed_) fs::remove_all(partial_, error);
-  ::close(lock_);
+  if (lock_ >= 0) ::close(lock_);
 }
 
 void OutputFolder::commit(bool force) {

@@ -31,7 +31,7 @@ class OutputFolder {
  private:
   std::filesystem::path target_;
   std::filesystem::path partial_;
-  int lock_ = -1;  // descriptor of the folder, locked
+  int lock_ = -1;  // descriptor of the folder, locked; -1 where the file system has no locks
   bool committed_ = false;
 };
 
