@@ -27,9 +27,4 @@ std::optional<QuantSpec> quant_spec_of(const Checkpoint& checkpoint, const Model
 std::vector<std::string> check_quantised_layout(const Checkpoint& checkpoint,
                                                 const ModelConfig& config);
 
-/// Reads all codes and scales of a module and throws kBadFile naming the tensor and the first scale
-/// or element that is not a finite number (E8M0 0xFF, E4M3 0x7F and 0xFF, Inf or NaN).
-void check_quantised_values(const Checkpoint& checkpoint, std::string_view module,
-                            const QuantSpec& spec);
-
 }  // namespace octavo

@@ -1,6 +1,7 @@
 #include "convert/deep_scan.h"
 
 #include <algorithm>
+#include <cstring>
 
 namespace octavo::convert {
 namespace {
@@ -25,6 +26,21 @@ void scan_mxfp8(std::span<const std::byte> codes, int group_size, DeepScan& scan
   }
 }
 
+/// Inf and NaN: numbers whose exponent bits are all ones.
+uint64_t count_non_finite(const TensorView& tensor) {
+  const size_t size = dtype_size(tensor.dtype);
+  const uint32_t exponent = tensor.dtype == Dtype::kBF16  ? 0x7f80u
+                            : tensor.dtype == Dtype::kF16 ? 0x7c00u
+                                                          : 0x7f800000u;
+  uint64_t count = 0;
+  for (size_t at = 0; at < tensor.bytes.size(); at += size) {
+    uint32_t bits = 0;
+    std::memcpy(&bits, tensor.bytes.data() + at, size);
+    count += (bits & exponent) == exponent;
+  }
+  return count;
+}
+
 }  // namespace
 
 double DeepScan::saturated_share() const {
@@ -35,8 +51,12 @@ double DeepScan::saturated_share() const {
 DeepScan scan_module(const Checkpoint& checkpoint, const std::string& module,
                      const QuantSpec& spec) {
   DeepScan scan;
-  if (spec.mode == QuantMode::kAffine) return scan;
   const TensorView& scales = checkpoint.get(module + ".scales");
+  if (spec.mode == QuantMode::kAffine) {
+    scan.invalid_scales =
+        count_non_finite(scales) + count_non_finite(checkpoint.get(module + ".biases"));
+    return scan;
+  }
   const auto invalid = [&](std::byte code) {
     return spec.mode == QuantMode::kNvfp4 ? is_e4m3_nan(code)
                                           : std::to_integer<uint8_t>(code) == kE8m0NaN;

@@ -1,4 +1,4 @@
-// convert: reads every code of a quantised matrix.
+// convert: reads every scale of a quantised matrix, and every code that may be no number.
 #pragma once
 
 #include "convert/inspect.h"

@@ -23,7 +23,7 @@ struct InspectLine {
 /// What reading every code of the quantised matrices shows.
 struct DeepScan {
   uint64_t invalid_codes = 0;   // E4M3 0x7F and 0xFF among the elements: not a number
-  uint64_t invalid_scales = 0;  // E8M0 0xFF; E4M3 0x7F, 0xFF
+  uint64_t invalid_scales = 0;  // E8M0 0xFF; E4M3 0x7F, 0xFF; affine scales and biases: Inf, NaN
   uint64_t mxfp8_groups = 0;
   uint64_t saturated_groups = 0;  // whose largest code is the largest number
 

@@ -144,45 +144,5 @@ TEST_F(QuantisedLayoutTest, ChecksAllModulesAndReportsUnusedOverrides) {
   });
 }
 
-TEST_F(QuantisedLayoutTest, FindsCodesThatAreNoNumbers) {
-  const auto check = [&](const std::string& weight, const std::string& scales,
-                         const QuantSpec& spec) {
-    const int64_t words = static_cast<int64_t>(weight.size()) / 8;
-    const auto groups = static_cast<int64_t>(scales.size()) / 2;
-    check_quantised_values(
-        open({{"m.weight", "U32", {2, words}, weight}, {"m.scales", "U8", {2, groups}, scales}}),
-        "m", spec);
-  };
-  const std::string codes(256, '\x40');
-  std::string bad = codes;
-  bad[77] = '\x7f';
-  EXPECT_NO_THROW(check(codes, std::string(8, '\0'), kMxfp8));  // 0x00 is 2^-127
-  expect_error(ErrorCode::kBadFile, {"'m.weight'", "0x7f", "index 77"},
-               [&] { check(bad, std::string(8, '\0'), kMxfp8); });
-  bad[77] = '\xff';
-  expect_error(ErrorCode::kBadFile, {"'m.weight'", "0xff"},
-               [&] { check(bad, std::string(8, '\0'), kMxfp8); });
-  EXPECT_NO_THROW(check(bad, std::string(8, '\0'), kMxfp4));
-  expect_error(ErrorCode::kBadFile, {"'m.scales'", "0xff", "index 3"},
-               [&] { check(codes, std::string("\1\2\3\xff\1\1\1\1"), kMxfp8); });
-  expect_error(ErrorCode::kBadFile, {"'m.scales'", "0x7f"},
-               [&] { check(codes, std::string(32, '\x7f'), kNvfp4); });
-}
-
-TEST_F(QuantisedLayoutTest, FindsAffineScalesThatAreNoNumbers) {
-  const auto check = [&](const std::string& scales, const std::string& biases) {
-    check_quantised_values(
-        open(
-            {kWeight8, {"m.scales", "BF16", {2, 2}, scales}, {"m.biases", "BF16", {2, 2}, biases}}),
-        "m", kAffine8x64);
-  };
-  const std::string fine("\x80\x3f\x80\x3f\x80\x3f\x80\x3f", 8);
-  std::string infinite = fine;
-  infinite.replace(2, 2, "\x80\x7f");
-  EXPECT_NO_THROW(check(fine, fine));
-  expect_error(ErrorCode::kBadFile, {"'m.scales'", "index 1"}, [&] { check(infinite, fine); });
-  expect_error(ErrorCode::kBadFile, {"'m.biases'", "index 1"}, [&] { check(fine, infinite); });
-}
-
 }  // namespace
 }  // namespace octavo

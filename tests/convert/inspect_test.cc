@@ -81,6 +81,23 @@ TEST_F(Inspect, DeepScanFindsCodesThatAreNoNumbers) {
   EXPECT_NE(report.problems[0].find(module), std::string::npos);
 }
 
+TEST_F(Inspect, DeepScanFindsAffineScalesThatAreNoNumbers) {
+  convert_card(ScaleRule::kDefault);
+  std::string file = read_file(out() / "model.safetensors");
+  {
+    const Checkpoint written = Checkpoint::open(out());
+    const TensorView& biases = written.get("language_model.model.embed_tokens.biases");
+    const auto at = file.find(
+        std::string(reinterpret_cast<const char*>(biases.bytes.data()), biases.bytes.size()));
+    file.replace(at + 2, 2, "\x80\x7f");  // infinity
+  }
+  write_file(out() / "model.safetensors", file);
+  const InspectReport report = inspect(out(), true, 1);
+  EXPECT_EQ(report.deep->invalid_scales, 1u);
+  ASSERT_EQ(report.problems.size(), 1u);
+  EXPECT_NE(report.problems[0].find("embed_tokens"), std::string::npos);
+}
+
 TEST_F(Inspect, EntriesWithoutATensorAreProblems) {
   convert_card(ScaleRule::kDefault);
   auto config = nlohmann::json::parse(read_file(out() / "config.json"));
