@@ -138,6 +138,18 @@ TEST_F(Awq, AutoTouchesIntegerFormatsOnly) {
   EXPECT_EQ(plan(entries, AwqMode::kOff, options).groups, 0);
 }
 
+TEST_F(Awq, AutoDividesNoRowsOfNvfp4) {
+  ConvertOptions options;
+  options.quantize = true;
+  options.mode = QuantMode::kNvfp4;
+  options.recipe = "unsloth";  // up becomes nvfp4, down affine
+  const std::map<std::string, Statistics> entries = {{"blk.0.ffn_down.weight", alternating(192)}};
+  const AwqPlan awq = plan(entries, AwqMode::kAuto, options);
+  EXPECT_EQ(awq.groups, 0);
+  EXPECT_TRUE(awq.tensors.empty());
+  EXPECT_EQ(plan(entries, AwqMode::kOn, options).groups, 1);
+}
+
 TEST_F(Awq, OutputProjectionAndRouterAreNeverTouched) {
   const AwqPlan awq = plan({{"blk.0.attn_output.weight", alternating(128)},
                             {"blk.0.ffn_gate_inp.weight", alternating(128)}},

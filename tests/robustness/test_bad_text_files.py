@@ -1,6 +1,7 @@
 """Broken tokenizers, templates and generation settings: one clear line, exit 1, at once."""
 
 import json
+import os
 
 import pytest
 from broken_folder import BrokenFolder
@@ -10,10 +11,18 @@ from test_bad_files import assert_clean, assert_refused, run
 
 CAPITALS = program.ROOT / "models" / "capitals"
 TOKENIZER, TEMPLATE, SETTINGS = "tokenizer.json", "chat_template.jinja", "generation_config.json"
+TOKENIZER_CONFIG = "tokenizer_config.json"
 
 
 def content(name, text):
     return lambda folder: folder.file(name).write_text(text)
+
+
+def pipe(name):
+    def make(folder):
+        folder.file(name).unlink()
+        os.mkfifo(folder.file(name))
+    return make
 
 
 def tokenizer(change):
@@ -50,6 +59,12 @@ REFUSED = {
         tokenizer(lambda d: d["model"].update(type="Magic")), TOKENIZER),
     "merges of unknown tokens": (tokenizer(merges_of_strangers), TOKENIZER),
     "special token missing": (without_special_token, "<|turn>"),
+    "template empty": (content(TEMPLATE, ""), TEMPLATE),
+    "template a pipe": (pipe(TEMPLATE), TEMPLATE),
+    "tokenizer_config not JSON": (content(TOKENIZER_CONFIG, "{"), TOKENIZER_CONFIG),
+    "tokenizer_config deep": (
+        content(TOKENIZER_CONFIG, '{"chat_template": [{"name": ' + "[" * 1_000_000
+                + "]" * 1_000_000 + "}]}"), TOKENIZER_CONFIG),
     "template not Jinja": (content(TEMPLATE, "{% if %}"), TEMPLATE),
     "template raises": (content(TEMPLATE, "{{ raise_exception('no such role') }}"), "no such role"),
     "template loops forever": (
@@ -69,14 +84,12 @@ REFUSED = {
 
 UNUSUAL = {
     "id beyond the embedding": tokenizer(id_beyond_embedding),
-    "template empty": content(TEMPLATE, ""),
     "template that doubles text": content(
         TEMPLATE, "{% set ns = namespace(t='xxxxxxxx') %}{% for i in range(40) %}"
                   "{% set ns.t = ns.t ~ ns.t %}{% endfor %}{{ ns.t }}"),
     "template missing": lambda f: f.file(TEMPLATE).unlink(),
     "template of NUL bytes": content(TEMPLATE, "\0\0\0"),
-    "tokenizer_config not JSON": content("tokenizer_config.json", "{"),
-    "tokenizer_config missing": lambda f: f.file("tokenizer_config.json").unlink(),
+    "tokenizer_config missing": lambda f: f.file(TOKENIZER_CONFIG).unlink(),
     "settings missing": lambda f: f.file(SETTINGS).unlink(),
     "eos of another kind": settings(eos_token_id="stop"),
     "no eos": settings(eos_token_id=[]),
