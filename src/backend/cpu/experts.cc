@@ -2,6 +2,7 @@
 // weights are read once for all tokens that chose it.
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 
 #include "backend/cpu/cpu_backend.h"
@@ -21,8 +22,10 @@ struct ExpertLoad {
 std::vector<ExpertLoad> loads_by_expert(const Routing& routing) {
   std::vector<int64_t> order(routing.experts.size());
   std::iota(order.begin(), order.end(), 0);
-  std::stable_sort(order.begin(), order.end(),
-                   [&](int64_t a, int64_t b) { return routing.experts[a] < routing.experts[b]; });
+  std::sort(order.begin(), order.end(), [&](int64_t a, int64_t b) {
+    const int32_t left = routing.experts[a], right = routing.experts[b];
+    return left != right ? left < right : a < b;
+  });
   std::vector<ExpertLoad> loads;
   for (const int64_t slot : order) {
     const int32_t expert = routing.experts[slot];
@@ -32,12 +35,15 @@ std::vector<ExpertLoad> loads_by_expert(const Routing& routing) {
   return loads;
 }
 
-/// The top_k largest of `logits`, best first; of equal ones the lower index.
+/// The top_k largest of `logits`, best first; of equal ones the lower index; NaN comes last.
 void pick_experts(const float* logits, int64_t count, int64_t top_k, int32_t* experts) {
   std::vector<int32_t> order(static_cast<size_t>(count));
   std::iota(order.begin(), order.end(), 0);
+  const auto key = [&](int32_t expert) {
+    return std::isnan(logits[expert]) ? -std::numeric_limits<float>::infinity() : logits[expert];
+  };
   std::partial_sort(order.begin(), order.begin() + top_k, order.end(), [&](int32_t a, int32_t b) {
-    return logits[a] != logits[b] ? logits[a] > logits[b] : a < b;
+    return key(a) != key(b) ? key(a) > key(b) : a < b;
   });
   std::copy_n(order.begin(), top_k, experts);
 }
