@@ -1,9 +1,12 @@
 // The `octavo` program: commands, global help, and every error as one line and an exit code.
 #include <fmt/format.h>
+#include <unistd.h>
 
+#include <csignal>
 #include <cstdio>
 #include <exception>
 #include <new>
+#include <string_view>
 
 #include "base/fail.h"
 #include "cli/cli.h"
@@ -43,6 +46,15 @@ void finish_output() {
   }
 }
 
+/// Weights are read where they lie: pages that another process cut off, or that a failing disk does
+/// not give, arrive as this signal. Nothing can go on then.
+void on_lost_pages(int) {
+  constexpr std::string_view kMessage =
+      "octavo: error: a file was shortened while it was in use, or cannot be read\n";
+  [[maybe_unused]] const auto written = ::write(STDERR_FILENO, kMessage.data(), kMessage.size());
+  ::_exit(kError);
+}
+
 /// Help and version are no errors; everything else is wrong usage.
 int report_parse(const CLI::App& app, const CLI::ParseError& error) {
   if (error.get_exit_code() == 0) return app.exit(error);
@@ -55,6 +67,7 @@ int report_parse(const CLI::App& app, const CLI::ParseError& error) {
 }  // namespace
 
 int run(int argc, char** argv) {
+  std::signal(SIGBUS, on_lost_pages);
   CLI::App app("Convert Gemma 4 models to eight bits and fewer, and run them on the CPU.",
                "octavo");
   app.set_version_flag("--version", std::string("octavo ") + kVersion, "Print the version");

@@ -1,4 +1,4 @@
-// convert: the recipes, one file each. Sizes and sources: docs/conversion.md.
+// convert: the recipes, one file each. Sizes: docs/converting.md.
 #pragma once
 
 #include "convert/recipe.h"
