@@ -29,7 +29,7 @@ sanitize: ## unit tests and broken files under clang's address and undefined-beh
 	@scripts/setup --oracles --lint
 	@cmake --preset sanitizers -DOCTAVO_ORACLE_PYTHON=$(PYTHON) >/dev/null
 	@cmake --build build/sanitizers --parallel $(JOBS)
-	@ctest --test-dir build/sanitizers --output-on-failure --no-tests=error -j $(JOBS) -LE 'parity|slow'
+	@OCTAVO_TEST_PATIENCE=10 ctest --test-dir build/sanitizers --output-on-failure --no-tests=error -j $(JOBS) -LE 'parity|slow'
 
 FUZZ_SECONDS ?= 20
 fuzz: ## every fuzz target for FUZZ_SECONDS seconds

@@ -22,7 +22,7 @@ class GuardedBuffer {
     if (base_ == MAP_FAILED) throw std::runtime_error("mmap");
     ::mprotect(base_ + body, page, PROT_NONE);
     data_ = base_ + body - content.size();
-    std::memcpy(data_, content.data(), content.size());
+    if (!content.empty()) std::memcpy(data_, content.data(), content.size());
   }
   ~GuardedBuffer() { ::munmap(base_, size_); }
   GuardedBuffer(const GuardedBuffer&) = delete;

@@ -140,9 +140,10 @@ TEST(ChatTemplate, HostileTemplatesStopSoon) {
       "{{ n.v | tojson }}",
   };
   for (const char* source : sources) {
+    // Processor time; the sanitizer build takes several times as long.
     const std::clock_t start = std::clock();
     EXPECT_THAT(refusal(source), testing::Not(StartsWith("rendered"))) << source;
-    EXPECT_LT(std::clock() - start, 5 * CLOCKS_PER_SEC) << source;
+    EXPECT_LT(std::clock() - start, 20 * CLOCKS_PER_SEC) << source;
   }
 }
 
