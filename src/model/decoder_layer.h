@@ -11,7 +11,7 @@ struct LayerContext {
   Backend& backend;
   const TextConfig& text;
   int64_t index;
-  const RopeTable& rope;  // of this layer's type
+  const RopeTable& rope;  // of this layer's frequencies
   std::span<const AttentionSegment> segments;
 };
 

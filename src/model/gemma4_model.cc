@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 #include <utility>
 
@@ -60,7 +61,10 @@ class Gemma4Model : public LanguageModel {
     for (const LayerConfig& layer : config_.text.layers) {
       const RopeConfig& rope =
           layer.full_attention ? config_.text.full_rope : config_.text.sliding_rope;
-      frequencies_.push_back(rope_frequencies(rope, layer.head_dim));
+      std::vector<float> frequencies = rope_frequencies(rope, layer.head_dim);
+      const auto known = std::ranges::find(frequencies_, frequencies);
+      rope_of_layer_.push_back(static_cast<size_t>(known - frequencies_.begin()));
+      if (known == frequencies_.end()) frequencies_.push_back(std::move(frequencies));
     }
   }
 
@@ -70,7 +74,8 @@ class Gemma4Model : public LanguageModel {
   CpuBackend backend_;
   float embed_scale_ = 1.0f;
   std::shared_ptr<const KvShape> kv_shape_;
-  std::vector<std::vector<float>> frequencies_;  // per layer
+  std::vector<std::vector<float>> frequencies_;  // all different
+  std::vector<size_t> rope_of_layer_;            // index into frequencies_
 };
 
 void Gemma4Model::forward(const PackedBatch& batch, std::span<float> logits) {
@@ -83,17 +88,11 @@ void Gemma4Model::forward(const PackedBatch& batch, std::span<float> logits) {
     for (int64_t i = 0; i < segment.count; ++i) positions.push_back(segment.cache->length() + i);
   }
 
-  // One table per layer type: frequencies differ between types only.
-  const RopeTable* tables[2] = {};
-  RopeTable storage[2];
+  std::vector<RopeTable> ropes;
+  for (const auto& frequencies : frequencies_) ropes.push_back(rope_table(frequencies, positions));
   Tensor h = backend_.embed(weights_.embed_tokens, batch.tokens, embed_scale_);
   for (int64_t i = 0; i < std::ssize(text.layers); ++i) {
-    const int kind = text.layers[i].full_attention ? 1 : 0;
-    if (tables[kind] == nullptr) {
-      storage[kind] = rope_table(frequencies_[i], positions);
-      tables[kind] = &storage[kind];
-    }
-    h = decoder_layer({backend_, text, i, *tables[kind], segments}, weights_.layers[i],
+    h = decoder_layer({backend_, text, i, ropes[rope_of_layer_[i]], segments}, weights_.layers[i],
                       std::move(h));
   }
   for (const Segment& segment : batch.segments) segment.cache->commit(segment.count);
