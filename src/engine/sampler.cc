@@ -16,13 +16,15 @@ struct Candidate {
   double weight;  // probability relative to the best token's
 };
 
-/// Weights under a temperature; 0 for what is not a number.
+/// Weights under a temperature: 1 for the best, an infinite one included; 0 for what is not a
+/// number.
 class Softmax {
  public:
   Softmax(std::span<const float> logits, int32_t best, double temperature)
       : logits_(logits), best_(logits[best]), temperature_(temperature) {}
 
   double weight(size_t id) const {
+    if (logits_[id] == best_) return 1;  // infinity less itself is not a number
     const double weight = std::exp((logits_[id] - best_) / temperature_);
     return std::isnan(weight) ? 0 : weight;
   }

@@ -55,6 +55,19 @@ TEST(SamplerTest, SkipsNanAndRefusesLogitsWithoutANumber) {
   EXPECT_THROW(greedy({}, std::vector<float>{kNan, kNan}), Error);
 }
 
+TEST(SamplerTest, AnInfiniteLogitIsDrawn) {
+  // A penalty below the range of float makes infinity of a positive logit.
+  const std::vector<float> logits{1, 2, 3};
+  const std::vector<int32_t> tokens{1};
+  const PenaltyParams tiny{.repetition = 1e-300};
+  for (const SamplingParams& params :
+       {SamplingParams{.penalties = tiny, .temperature = 1},
+        SamplingParams{.penalties = tiny, .temperature = 1, .top_k = 2},
+        SamplingParams{.penalties = tiny, .temperature = 1, .top_p = 0.5, .min_p = 0.1}}) {
+    EXPECT_EQ(Sampler(params, 7).sample(logits, tokens, 1), 1);
+  }
+}
+
 TEST(SamplerTest, NanIsNeverDrawn) {
   const std::vector<float> logits{kNan, 0, 0, kNan};
   EXPECT_THAT(support({.temperature = 1}, logits), ElementsAre(1, 2));

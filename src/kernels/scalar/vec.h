@@ -103,10 +103,11 @@ struct Vec {
     for (float& x : a.lane) x = __builtin_rintf(x);
     return a;
   }
-  /// 2^n for integral n in [-126, 127].
+  /// 2^n for integral n in [-126, 127]; some number for NaN.
   static Vec pow2(Vec n) {
     for (float& x : n.lane) {
-      const uint32_t bits = static_cast<uint32_t>(static_cast<int32_t>(x) + 127) << 23;
+      const int32_t exponent = std::isnan(x) ? 0 : static_cast<int32_t>(x);
+      const uint32_t bits = static_cast<uint32_t>(exponent + 127) << 23;
       std::memcpy(&x, &bits, 4);
     }
     return n;
