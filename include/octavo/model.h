@@ -34,7 +34,8 @@ class Model {
   std::vector<int32_t> encode(std::string_view text) const;
   std::string decode(std::span<const int32_t> tokens) const;
 
-  /// Continues `text` without a chat template, from an empty cache: BOS, then the text as it is.
+  /// Continues `text` without a chat template, from an empty cache: BOS, unless
+  /// the text begins with it, then the text as it is.
   Result complete(std::string_view text, const GenerationOptions& config = {},
                   const EventCallback& callback = {}) const;
 

@@ -16,8 +16,9 @@ struct SessionOptions {
   GenerationOptions defaults{};  // for the fields a call leaves empty
 };
 
-/// One turn at a time: a call during another's turn throws kBadRequest, only cancel() may come from
-/// any thread or signal handler. A turn that fails or is cancelled leaves the session as it was
+/// One turn at a time: send, reset or fork during another's turn throw kBadRequest; cancel() may
+/// come from any thread or signal handler, turns(), pending_tool_calls() and history() only from
+/// the thread that runs the turns. A turn that fails or is cancelled leaves the session as it was
 /// before. Control tokens in the texts given reach the model as plain text.
 class ChatSession {
  public:

@@ -30,7 +30,8 @@ Result Model::complete(std::string_view text, const GenerationOptions& config,
   const Clock::time_point start = Clock::now();
   GenerationSettings settings = resolve(merged(impl_->defaults, config), impl_->vocab_size);
   std::vector<int32_t> prompt = encode(text);
-  if (impl_->special.bos) prompt.insert(prompt.begin(), *impl_->special.bos);
+  const auto& bos = impl_->special.bos;
+  if (bos && (prompt.empty() || prompt.front() != *bos)) prompt.insert(prompt.begin(), *bos);
   fit_to_context(settings, prompt.size(), impl_->context_length);
 
   const std::unique_ptr<Decoder> decoder = impl_->make_decoder();

@@ -43,18 +43,17 @@ void check_tool(const Json& tool, size_t index) {
 
 }  // namespace
 
-Json neutralised(const Json& value, int depth) {
-  if (depth == 0) fail(ErrorCode::kBadRequest, "tools: nested too deep");
+Json neutralised(const Json& value) {
   if (value.is_string()) return neutralise_control_tokens(value.get_ref<const std::string&>());
   if (value.is_array()) {
     Json array = Json::array();
-    for (const Json& item : value) array.push_back(neutralised(item, depth - 1));
+    for (const Json& item : value) array.push_back(neutralised(item));
     return array;
   }
   if (!value.is_object()) return value;
   Json object = Json::object();
   for (const auto& [key, item] : value.items()) {
-    object[neutralise_control_tokens(key)] = neutralised(item, depth - 1);
+    object[neutralise_control_tokens(key)] = neutralised(item);
   }
   return object;
 }
@@ -67,7 +66,7 @@ Json parse_tools(std::string_view text) {
   const Json tools = parse(text);
   if (!tools.is_array()) fail(ErrorCode::kBadRequest, "tools: must be a JSON array");
   for (size_t i = 0; i < tools.size(); ++i) check_tool(tools[i], i);
-  return neutralised(tools, kMaxDepth + 2);
+  return neutralised(tools);
 }
 
 }  // namespace octavo

@@ -11,8 +11,8 @@ namespace octavo {
 /// with control tokens in its texts broken up. Throws kBadRequest naming the entry.
 nlohmann::ordered_json parse_tools(std::string_view text);
 
-/// Control tokens in all strings and keys of a value broken up; at most `depth` levels deep, else
-/// kBadRequest.
-nlohmann::ordered_json neutralised(const nlohmann::ordered_json& value, int depth = 64);
+/// Control tokens in all strings and keys of a value broken up. Recursive: for values whose parser
+/// bounded their depth.
+nlohmann::ordered_json neutralised(const nlohmann::ordered_json& value);
 
 }  // namespace octavo

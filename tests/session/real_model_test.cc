@@ -151,6 +151,14 @@ TEST(RealModelTest, CompletesRawText) {
   EXPECT_LE(result.num_tokens, 5);
 }
 
+TEST(RealModelTest, RawTextGetsOneBeginningOfSequence) {
+  const GenerationOptions options{.max_new_tokens = 5, .temperature = 0};
+  const Result without = warm_model().complete("The capital of", options);
+  const Result with = warm_model().complete("<bos>The capital of", options);
+  EXPECT_EQ(with.prompt_tokens, without.prompt_tokens);
+  EXPECT_EQ(with.tokens, without.tokens);
+}
+
 TEST(RealModelTest, RefusesBadLoadOptions) {
   for (const LoadOptions& options :
        {LoadOptions{.threads = -1}, LoadOptions{.context_length = -1},

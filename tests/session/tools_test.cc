@@ -76,6 +76,16 @@ TEST(ToolsTest, ParallelCallsAreAnsweredOneByOneInAnyOrder) {
               EndsWith(response("10C") + response("20C") + response("30C")));
 }
 
+TEST(ToolsTest, ArgumentsMayBeAsDeepAsTheirParserAllows) {
+  auto script = scripted_model({"<|tool_call>call:weather{city:" + std::string(63, '[') + "1" +
+                                    std::string(63, ']') + "}<tool_call|><|tool_response>",
+                                "Fine."});
+  ChatSession session(script->model());
+  const Result first = session.send("Weather?", {.tools = kTools});
+  EXPECT_EQ(first.finish_reason, FinishReason::kToolCalls);
+  EXPECT_EQ(session.send_tool_result("call_1", "20C").text, "Fine.");
+}
+
 TEST(ToolsTest, ErrorsSayWhatToDo) {
   auto script = scripted_model({call("Paris") + "<|tool_response>", "x"});
   ChatSession session(script->model());
