@@ -149,7 +149,7 @@ void add_bench(CLI::App& app) {
       ->capture_default_str();
   command->add_flag("--greedy", flags->greedy, "Chat greedily instead of at temperature 0.6");
   command->add_option("--seed", flags->seed, "Seed of the chat")
-      ->check(CLI::NonNegativeNumber)
+      ->check(check_seed)
       ->capture_default_str();
   command->add_flag("--json", flags->json, "Print one JSON object");
   command->footer(

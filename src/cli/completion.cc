@@ -88,7 +88,7 @@ std::string bash_script(const std::vector<Command>& commands) {
       quoted(command_names(commands)), cases);
 }
 
-/// "name:help" as zsh's _describe wants it, colons of the name escaped.
+/// "name:help" as zsh's _describe wants it; no name holds a colon.
 std::string zsh_entry(const std::string& name, const std::string& help) {
   return quoted(name + ":" + help);
 }

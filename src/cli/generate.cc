@@ -2,7 +2,6 @@
 #include <chrono>
 #include <fstream>
 #include <iostream>
-#include <iterator>
 #include <memory>
 #include <string>
 
@@ -24,7 +23,11 @@ struct GenerateFlags {
 };
 
 std::string read_all(std::istream& stream, const std::string& name) {
-  std::string text(std::istreambuf_iterator<char>(stream), {});
+  std::string text;
+  char buffer[1 << 14];
+  while (stream.read(buffer, sizeof buffer) || stream.gcount() > 0) {
+    text.append(buffer, static_cast<size_t>(stream.gcount()));
+  }
   if (stream.bad()) fail(ErrorCode::kIo, "{}: cannot read", name);
   return text;
 }

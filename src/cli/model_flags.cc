@@ -37,6 +37,11 @@ ReasoningEffort parse_effort(const std::string& name) {
 
 }  // namespace
 
+std::string check_seed(const std::string& text) {
+  uint64_t seed = 0;
+  return parse_whole(text, seed) ? "" : "\"" + text + "\", expected a number from 0 to 2^64 - 1";
+}
+
 void add_model_flags(CLI::App& command, ModelFlags& flags) {
   const std::string group = "Model";
   command.add_option("-m,--model", flags.folder, "Checkpoint folder")->required()->group(group);
@@ -71,8 +76,7 @@ void add_generation_flags(CLI::App& command, GenerationFlags& flags) {
   add("--frequency-penalty", options.frequency_penalty, "Subtracted for each occurrence");
   add("--logit-bias", flags.logit_bias, "TOKEN_ID=VALUE, added to a logit; may be repeated")
       ->type_name("ID=VALUE");
-  add("--seed", options.seed, "Repeats an answer; random by default")
-      ->check(CLI::NonNegativeNumber);
+  add("--seed", options.seed, "Repeats an answer; random by default")->check(check_seed);
   add("--stop", flags.stop, "End before this text; may be repeated");
   add("--reasoning", flags.reasoning, "none, low: do not think; medium, high: think first")
       ->check(CLI::IsMember({"none", "low", "medium", "high"}));

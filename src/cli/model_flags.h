@@ -31,4 +31,7 @@ struct GenerationFlags {
 
 void add_generation_flags(CLI::App& command, GenerationFlags& flags);
 
+/// What is wrong with a seed, for CLI11: it would wrap a negative one round. Empty if nothing is.
+std::string check_seed(const std::string& text);
+
 }  // namespace octavo::cli
