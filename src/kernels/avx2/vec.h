@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <cstring>
 
+#include "kernels/x86_codes.h"
+
 namespace octavo::avx2 {
 
 struct Vec {
@@ -39,14 +41,14 @@ struct Vec {
   static Vec load_e2m1(const uint8_t* p) {
     // Twice the value fits a signed byte.
     const __m128i table = _mm_setr_epi8(0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12);
-    const __m128i twice = _mm_shuffle_epi8(table, nibbles(p));
+    const __m128i twice = _mm_shuffle_epi8(table, unpack_nibbles(p));
     const Vec value = {_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(twice)),
                        _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_srli_si128(twice, 8)))};
     return value * broadcast(0.5f);
   }
   template <int kBits>
   static Vec load_codes(const uint8_t* p) {
-    const __m128i bytes = codes<kBits>(p);
+    const __m128i bytes = unpack_codes<kBits>(p);
     return {_mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(bytes)),
             _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_srli_si128(bytes, 8)))};
   }
@@ -101,23 +103,6 @@ struct Vec {
   static __m256 pow2(__m256 n) {
     const __m256i biased = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
     return _mm256_castsi256_ps(_mm256_slli_epi32(biased, 23));
-  }
-  static __m128i nibbles(const uint8_t* p) {
-    const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p));
-    const __m128i mask = _mm_set1_epi8(15);
-    return _mm_unpacklo_epi8(_mm_and_si128(bytes, mask),
-                             _mm_and_si128(_mm_srli_epi16(bytes, 4), mask));
-  }
-  template <int kBits>
-  static __m128i codes(const uint8_t* p) {
-    if constexpr (kBits == 8) return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
-    if constexpr (kBits == 4) return nibbles(p);
-    constexpr uint64_t kMask = 0x0101010101010101u * ((1u << kBits) - 1);
-    uint64_t low = 0, high = 0;
-    std::memcpy(&low, p, kBits);
-    std::memcpy(&high, p + kBits, kBits);
-    return _mm_set_epi64x(static_cast<int64_t>(_pdep_u64(high, kMask)),
-                          static_cast<int64_t>(_pdep_u64(low, kMask)));
   }
 };
 

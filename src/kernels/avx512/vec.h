@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <cstring>
 
+#include "kernels/x86_codes.h"
+
 namespace octavo::avx512 {
 
 struct Vec {
@@ -39,11 +41,11 @@ struct Vec {
   static Vec load_e2m1(const uint8_t* p) {
     const __m512 table =
         _mm512_setr_ps(0, 0.5f, 1, 1.5f, 2, 3, 4, 6, -0.0f, -0.5f, -1, -1.5f, -2, -3, -4, -6);
-    return {_mm512_permutexvar_ps(_mm512_cvtepu8_epi32(nibbles(p)), table)};
+    return {_mm512_permutexvar_ps(_mm512_cvtepu8_epi32(unpack_nibbles(p)), table)};
   }
   template <int kBits>
   static Vec load_codes(const uint8_t* p) {
-    return {_mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(codes<kBits>(p)))};
+    return {_mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(unpack_codes<kBits>(p)))};
   }
 
   friend Vec operator+(Vec a, Vec b) { return {_mm512_add_ps(a.v, b.v)}; }
@@ -67,25 +69,6 @@ struct Vec {
     return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
   }
   float maximum() const { return _mm512_reduce_max_ps(v); }
-
- private:
-  static __m128i nibbles(const uint8_t* p) {
-    const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p));
-    const __m128i mask = _mm_set1_epi8(15);
-    return _mm_unpacklo_epi8(_mm_and_si128(bytes, mask),
-                             _mm_and_si128(_mm_srli_epi16(bytes, 4), mask));
-  }
-  template <int kBits>
-  static __m128i codes(const uint8_t* p) {
-    if constexpr (kBits == 8) return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
-    if constexpr (kBits == 4) return nibbles(p);
-    constexpr uint64_t kMask = 0x0101010101010101u * ((1u << kBits) - 1);
-    uint64_t low = 0, high = 0;
-    std::memcpy(&low, p, kBits);
-    std::memcpy(&high, p + kBits, kBits);
-    return _mm_set_epi64x(static_cast<int64_t>(_pdep_u64(high, kMask)),
-                          static_cast<int64_t>(_pdep_u64(low, kMask)));
-  }
 };
 
 }  // namespace octavo::avx512

@@ -1,0 +1,35 @@
+// kernels: 16 packed integer codes as bytes, for the instruction sets of x86-64 with BMI2. Included
+// by their vec.h only; the anonymous namespace keeps each file's copy to its own instruction set.
+#pragma once
+
+#include <immintrin.h>
+
+#include <cstdint>
+#include <cstring>
+
+namespace octavo {
+namespace {
+
+/// Element 2j from the low nibble of byte j, element 2j + 1 from the high one.
+inline __m128i unpack_nibbles(const uint8_t* p) {
+  const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p));
+  const __m128i mask = _mm_set1_epi8(15);
+  return _mm_unpacklo_epi8(_mm_and_si128(bytes, mask),
+                           _mm_and_si128(_mm_srli_epi16(bytes, 4), mask));
+}
+
+/// Two runs of eight codes of `kBits` bits, kBits bytes each: nothing is read past them.
+template <int kBits>
+__m128i unpack_codes(const uint8_t* p) {
+  if constexpr (kBits == 8) return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+  if constexpr (kBits == 4) return unpack_nibbles(p);
+  constexpr uint64_t kMask = 0x0101010101010101u * ((1u << kBits) - 1);
+  uint64_t low = 0, high = 0;
+  std::memcpy(&low, p, kBits);
+  std::memcpy(&high, p + kBits, kBits);
+  return _mm_set_epi64x(static_cast<int64_t>(_pdep_u64(high, kMask)),
+                        static_cast<int64_t>(_pdep_u64(low, kMask)));
+}
+
+}  // namespace
+}  // namespace octavo
