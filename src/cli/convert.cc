@@ -3,6 +3,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 
 #include "base/fail.h"
 #include "cli/cli.h"
@@ -95,16 +96,32 @@ convert::ConvertOptions checked_options(const ConvertFlags& flags, const CLI::Ap
   }
 }
 
+/// Why the conversion itself would not start; a plan may be looked at all the same.
+std::optional<std::string> refusal_of(const convert::Plan& plan, convert::ConvertOptions options) {
+  if (options.output.empty()) options.output = "output";  // a plan needs none
+  try {
+    convert::check_options(options, /*planning=*/false);
+    check_plan(plan, options);
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return std::nullopt;
+}
+
 void print_plan(const convert::ConvertOptions& options, bool json) {
   convert::SourceModel source = open_source(options, /*planning=*/true);
   const convert::Plan plan = make_plan(options, std::move(source.inventory));
   if (options.strict) check_plan(plan, options);
+  const std::optional<std::string> refusal = refusal_of(plan, options);
   if (json) {
-    fmt::print("{}\n", convert::plan_json(plan).dump(2));
+    nlohmann::ordered_json result = convert::plan_json(plan);
+    result["refused"] = refusal ? nlohmann::ordered_json(*refusal) : nlohmann::ordered_json();
+    fmt::print("{}\n", result.dump(2));
     return;
   }
   fmt::print("{}", plan_table(plan));
   for (const std::string& note : source.notes) fmt::print("note: {}\n", note);
+  if (refusal) fmt::print("note: convert refuses this: {}\n", *refusal);
   if (!options.imatrix.empty()) {
     fmt::print("note: the importance matrix changes no format and is not read for a plan\n");
   }

@@ -1,5 +1,6 @@
 #include "convert/float_cast.h"
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstdint>
@@ -47,6 +48,27 @@ void read_all(std::span<const std::byte> source, std::span<float> out, Convert c
   }
 }
 
+/// All exponent bits set is Inf or NaN. Chunks without a branch inside can be vectorised.
+template <typename Stored>
+std::optional<size_t> find_exponent(std::span<const std::byte> source, Stored exponent) {
+  constexpr size_t kChunk = 256;
+  const size_t count = source.size() / sizeof(Stored);
+  const auto is_bad = [&](size_t i) {
+    Stored stored;
+    std::memcpy(&stored, source.data() + i * sizeof stored, sizeof stored);
+    return (stored & exponent) == exponent;
+  };
+  for (size_t begin = 0; begin < count; begin += kChunk) {
+    const size_t end = std::min(begin + kChunk, count);
+    Stored bad = 0;
+    for (size_t i = begin; i < end; ++i) bad |= static_cast<Stored>(is_bad(i));
+    for (size_t i = begin; bad && i < end; ++i) {
+      if (is_bad(i)) return i;
+    }
+  }
+  return std::nullopt;
+}
+
 template <typename Stored, typename Convert>
 void write_all(std::span<const float> values, std::span<std::byte> out, Convert convert) {
   for (size_t i = 0; i < values.size(); ++i) {
@@ -91,6 +113,21 @@ void from_floats(std::span<const float> values, Dtype dtype, std::span<std::byte
       return write_all<float>(values, out, [](float value) { return value; });
     default:
       fail(ErrorCode::kInternal, "tensor {}: cannot write dtype {}", tensor, to_string(dtype));
+  }
+}
+
+std::optional<size_t> first_non_finite(std::span<const std::byte> source, Dtype dtype) {
+  switch (dtype) {
+    case Dtype::kBF16:
+      return find_exponent<uint16_t>(source, 0x7f80);
+    case Dtype::kF16:
+      return find_exponent<uint16_t>(source, 0x7c00);
+    case Dtype::kF32:
+      return find_exponent<uint32_t>(source, 0x7f800000);
+    case Dtype::kF64:
+      return find_exponent<uint64_t>(source, 0x7ff0000000000000);
+    default:
+      return std::nullopt;
   }
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <span>
 #include <string_view>
 
@@ -17,5 +18,8 @@ void to_floats(std::span<const std::byte> source, Dtype dtype, std::span<float> 
 /// finite value that F16 cannot hold.
 void from_floats(std::span<const float> values, Dtype dtype, std::span<std::byte> out,
                  std::string_view tensor);
+
+/// The index of the first Inf or NaN. Dtypes other than BF16, F16, F32 and F64 have none.
+std::optional<size_t> first_non_finite(std::span<const std::byte> source, Dtype dtype);
 
 }  // namespace octavo::convert

@@ -15,7 +15,7 @@ using Shape = std::vector<int64_t>;
 /// Collects implied tensors; names are given as in the Hugging Face form, after its prefix.
 class Collector {
  public:
-  explicit Collector(const ModelConfig& config) : config_(config), naming_(naming_of(config)) {}
+  explicit Collector(const ModelConfig& config) : naming_(naming_of(config)) {}
 
   void text(const std::string& name, Shape shape, Part part = Part::kWhole) {
     add((naming_.text_only ? "model." : "model.language_model.") + name, std::move(shape), part);
@@ -39,7 +39,6 @@ class Collector {
                         .shape = std::move(shape)});
   }
 
-  const ModelConfig& config_;
   Naming naming_;
   std::vector<InventoryTensor> tensors_;
 };

@@ -33,13 +33,6 @@ bool contains(string_view name, string_view part) {
   return name.find(part) != string_view::npos;
 }
 
-bool has_clamp_suffix(string_view name) {
-  for (string_view suffix : kClampSuffixes) {
-    if (name.ends_with(suffix)) return true;
-  }
-  return false;
-}
-
 bool keeps_clamps(string_view name) {
   return name.starts_with("vision_tower.") || name.starts_with("vision_encoder.") ||
          name.starts_with("audio_");
@@ -68,7 +61,7 @@ bool is_fused_gate_up(string_view source) {
 std::optional<std::string> output_name(string_view source, const Naming& naming, Part part) {
   const string_view name = strip_prefix(source);
   if (contains(name, "rotary_emb")) return std::nullopt;
-  if (has_clamp_suffix(name) && !keeps_clamps(name)) return std::nullopt;
+  if (is_clamp_limit(name) && !keeps_clamps(name)) return std::nullopt;
   if (is_tower_name(name)) return std::string(name);
   if (name == "lm_head.weight") {
     if (naming.tied_head) return std::nullopt;
@@ -94,6 +87,13 @@ int layer_index(string_view name) {
 bool is_tower_name(string_view name) {
   for (string_view prefix : kTowerPrefixes) {
     if (name.starts_with(prefix)) return true;
+  }
+  return false;
+}
+
+bool is_clamp_limit(string_view name) {
+  for (string_view suffix : kClampSuffixes) {
+    if (name.ends_with(suffix)) return true;
   }
   return false;
 }

@@ -1,10 +1,12 @@
 #include "convert/row_reader.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
 #include "base/fail.h"
 #include "convert/float_cast.h"
+#include "convert/names.h"
 
 namespace octavo::convert {
 namespace {
@@ -61,18 +63,50 @@ void RowReader::read(int64_t begin, int64_t end, std::span<std::byte> out) const
   for (int64_t row = begin; row < end; ++row) {
     const auto source = source_row(row);
     const auto target = out.subspan(static_cast<size_t>(row - begin) * row_bytes(), row_bytes());
+    check_finite(source);
     if (!scaling_ && view_.dtype == dtype_) {
       std::memcpy(target.data(), source.data(), source.size());
       continue;
     }
     values.resize(static_cast<size_t>(width_));
-    to_floats(source, view_.dtype, values, view_.name);
-    if (scaling_) {
-      scale_row(row, values, target);
-    } else {
-      from_floats(values, dtype_, target, view_.name);
-    }
+    cast_row(source, values, target);
+    if (scaling_) scale_row(row, values, target);
   }
+}
+
+void RowReader::check_finite(std::span<const std::byte> source) const {
+  const auto bad = first_non_finite(source, view_.dtype);
+  if (!bad) return;
+  const size_t size = dtype_size(view_.dtype);
+  const auto at = source.subspan(*bad * size, size);
+  float value;
+  to_floats(at, view_.dtype, std::span(&value, 1), view_.name);
+  if (std::isinf(value) && is_clamp_limit(view_.name)) return;  // a scalar: no limit
+  fail(ErrorCode::kBadFile, "tensor {}: element {} is {}, expected a finite number",
+       printable(view_.name), element(at.data()), value);
+}
+
+void RowReader::cast_row(std::span<const std::byte> source, std::span<float> values,
+                         std::span<std::byte> out) const {
+  to_floats(source, view_.dtype, values, view_.name);
+  from_floats(values, dtype_, out, view_.name);
+  const auto bad = first_non_finite(out, dtype_);
+  if (!bad || is_clamp_limit(view_.name)) return;
+  fail(ErrorCode::kBadFile, "tensor {}: element {} is too large for {}", printable(view_.name),
+       element(source.data() + *bad * dtype_size(view_.dtype)), to_string(dtype_));
+}
+
+/// The place of an element in the source tensor: "[3, 17]".
+std::string RowReader::element(const std::byte* at) const {
+  auto rest = (at - bytes_.data()) / static_cast<int64_t>(dtype_size(view_.dtype));
+  const std::vector<int64_t>& shape = reordered_.empty() ? view_.shape : planned_.tensor.shape;
+  std::vector<int64_t> index(shape.size());
+  for (size_t axis = shape.size(); axis-- > 0;) {
+    index[axis] = rest % shape[axis];
+    rest /= shape[axis];
+  }
+  if (!reordered_.empty()) std::rotate(index.begin() + 1, index.end() - 1, index.end());
+  return to_string(index);
 }
 
 void RowReader::scale_row(int64_t row, std::span<float> values, std::span<std::byte> out) const {
@@ -83,8 +117,7 @@ void RowReader::scale_row(int64_t row, std::span<float> values, std::span<std::b
     columns = scaling_->columns.data() +
               (per_matrix ? static_cast<size_t>(row / rows_per_matrix_) * values.size() : 0);
   }
-  from_floats(values, dtype_, out, view_.name);  // the cast comes first, as without scaling
-  to_floats(out, dtype_, values, view_.name);
+  to_floats(out, dtype_, values, view_.name);  // the cast comes first, as without scaling
   std::vector<float> scaled(values.size());
   for (size_t j = 0; j < values.size(); ++j) {
     scaled[j] = std::ldexp(values[j], row_exponent + (columns ? columns[j] : 0));
@@ -93,12 +126,11 @@ void RowReader::scale_row(int64_t row, std::span<float> values, std::span<std::b
   to_floats(out, dtype_, scaled, view_.name);
   uint64_t lost = 0;
   for (size_t j = 0; j < values.size(); ++j) {
-    if (std::isinf(scaled[j]) && !std::isinf(values[j])) {
+    if (std::isinf(scaled[j])) {
       fail(ErrorCode::kBadFile, "tensor {}: {} overflows {} when scaled; give --awq off",
            view_.name, values[j], to_string(dtype_));
     }
-    lost += std::ldexp(scaled[j], -(row_exponent + (columns ? columns[j] : 0))) != values[j] &&
-            !std::isnan(values[j]);
+    lost += std::ldexp(scaled[j], -(row_exponent + (columns ? columns[j] : 0))) != values[j];
   }
   if (lost > 0) inexact_ += lost;
 }

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "convert/awq.h"
@@ -22,7 +23,8 @@ class RowReader {
   int64_t width() const { return width_; }
   size_t row_bytes() const { return static_cast<size_t>(width_) * dtype_size(dtype_); }
 
-  /// Rows [begin, end) in the planned dtype. Throws kBadFile if a scaled value overflows.
+  /// Rows [begin, end) in the planned dtype. Throws kBadFile naming tensor and element for Inf, NaN
+  /// and values that do not fit; clamp limits alone may be infinite.
   void read(int64_t begin, int64_t end, std::span<std::byte> out) const;
 
   /// The bytes of the source that row `row` comes from.
@@ -32,6 +34,10 @@ class RowReader {
   uint64_t inexact() const { return inexact_.load(); }
 
  private:
+  void check_finite(std::span<const std::byte> source) const;
+  void cast_row(std::span<const std::byte> source, std::span<float> values,
+                std::span<std::byte> out) const;
+  std::string element(const std::byte* at) const;
   void scale_row(int64_t row, std::span<float> values, std::span<std::byte> out) const;
 
   const TensorView& view_;

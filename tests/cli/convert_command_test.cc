@@ -34,6 +34,19 @@ TEST(ConvertCommand, PlansTheCardsCommand) {
                 "--q-mxfp", "--q-recipe", "unsloth", "--imatrix-path", "imatrix_unsloth.gguf"});
   EXPECT_EQ(outcome.code, 0) << outcome.err;
   EXPECT_NE(outcome.out.find("\"payload_bytes\": 27579396252"), std::string::npos);
+  EXPECT_NE(outcome.out.find("\"refused\": null"), std::string::npos);
+}
+
+TEST(ConvertCommand, APlanSaysWhatAConversionWouldRefuse) {
+  const Outcome two_bits = run_with(
+      {"convert", "--plan", "-i", kConfig, "-q", "--q-bits", "2", "--q-recipe", "unsloth"});
+  EXPECT_EQ(two_bits.code, 0) << two_bits.err;
+  EXPECT_NE(two_bits.out.find("note: convert refuses this: 2 bits"), std::string::npos);
+  // 704, the experts' width, cannot be cut into groups of 128.
+  const Outcome dense_experts = run_with(
+      {"convert", "--plan", "-i", kConfig, "-q", "--q-bits", "8", "--q-group-size", "128"});
+  EXPECT_EQ(dense_experts.code, 0) << dense_experts.err;
+  EXPECT_NE(dense_experts.out.find("note: convert refuses this: "), std::string::npos);
 }
 
 TEST(ConvertCommand, WrongUsageExitsWithTwoAndOneLine) {

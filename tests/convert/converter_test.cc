@@ -248,22 +248,27 @@ TEST_F(Converter, MissingTensorsAndWrongShapesAreNamed) {
 }
 
 TEST_F(Converter, NonFiniteWeightsNameTheTensorAndLeaveNothing) {
-  std::string file = read_file(in() / "model.safetensors");
-  const Checkpoint source = Checkpoint::open(in());
-  const TensorView& tensor = source.get("model.language_model.layers.3.mlp.up_proj.weight");
-  const auto found = file.find(
-      std::string(reinterpret_cast<const char*>(tensor.bytes.data()), tensor.bytes.size()));
-  const uint16_t infinity = 0x7f80;
-  std::memcpy(file.data() + found + 500, &infinity, sizeof infinity);
-  write_file(in() / "model.safetensors", file);
-  try {
-    convert(card());
-    FAIL();
-  } catch (const Error& error) {
-    EXPECT_NE(std::string(error.what()).find("layers.3.mlp.up_proj"), std::string::npos)
-        << error.what();
+  const std::string intact = read_file(in() / "model.safetensors");
+  for (const std::string name :
+       {"layers.3.mlp.up_proj.weight", "layers.3.input_layernorm.weight"}) {
+    std::string file = intact;
+    write_file(in() / "model.safetensors", file);
+    const Checkpoint source = Checkpoint::open(in());
+    const TensorView& tensor = source.get("model.language_model." + name);
+    const auto found = file.find(
+        std::string(reinterpret_cast<const char*>(tensor.bytes.data()), tensor.bytes.size()));
+    const uint16_t infinity = 0x7f80;
+    std::memcpy(file.data() + found + 100, &infinity, sizeof infinity);
+    write_file(in() / "model.safetensors", file);
+    try {
+      convert(card());
+      FAIL() << name;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::kBadFile);
+      EXPECT_NE(std::string(error.what()).find(name), std::string::npos) << error.what();
+    }
+    EXPECT_EQ(left(), (std::set<std::string>{"in"}));
   }
-  EXPECT_EQ(left(), (std::set<std::string>{"in"}));
 }
 
 TEST_F(Converter, CancellingLeavesNothing) {
