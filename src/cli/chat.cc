@@ -108,10 +108,44 @@ class Chat {
   }
 
   void answer(const std::string& text) {
+    stream([&](const EventCallback& callback) {
+      return session_.send_stream(text, options_, callback);
+    });
+    refuse_tool_calls();
+    if (last_.finish_reason == FinishReason::kCancelled) say("(stopped; this turn is forgotten)\n");
+    if (last_.finish_reason == FinishReason::kLength) say("(cut off at the token limit)\n");
+    if (last_.finish_reason == FinishReason::kRepetition) say("(stopped: it repeated itself)\n");
+    if (last_.finish_reason == FinishReason::kError)
+      say("(it made tool calls that do not parse)\n");
+  }
+
+  /// A model may call tools although none were offered. It is told so, and goes on without; one
+  /// that insists loses its turn.
+  void refuse_tool_calls() {
+    constexpr int kRounds = 3;
+    for (int round = 0; round < kRounds; ++round) {
+      const std::vector<ToolCall> calls = session_.pending_tool_calls();
+      if (calls.empty()) return;
+      for (const ToolCall& call : calls) {
+        say("(it called " + printable(call.name) + ", but there are no tools here)\n");
+        stream([&](const EventCallback& callback) {
+          return session_.send_tool_result_stream(call.id, "There are no tools in this chat.",
+                                                  /*is_error=*/true, options_, callback);
+        });
+        if (last_.finish_reason == FinishReason::kCancelled) break;
+      }
+    }
+    if (session_.pending_tool_calls().empty()) return;
+    say("(it keeps calling tools; the conversation starts again)\n");
+    session_.reset();
+  }
+
+  template <class Send>
+  void stream(const Send& send) {
     AnswerPrinter printer;
     answering = &session_;
     try {
-      last_ = session_.send_stream(text, options_, [&](const Event& event) {
+      last_ = send([&](const Event& event) {
         printer.print(event);
         return true;
       });
@@ -122,9 +156,6 @@ class Chat {
     }
     answering = nullptr;
     printer.finish();
-    if (last_.finish_reason == FinishReason::kCancelled) say("(stopped; this turn is forgotten)\n");
-    if (last_.finish_reason == FinishReason::kLength) say("(cut off at the token limit)\n");
-    if (last_.finish_reason == FinishReason::kRepetition) say("(stopped: it repeated itself)\n");
   }
 
   std::string stats() const {

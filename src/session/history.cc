@@ -18,9 +18,9 @@ std::string plain(std::string_view text) {
 }
 
 Json call_message(const ToolCall& call) {
-  // A call that did not parse keeps its text; templates write it as it is.
+  // A call that did not parse keeps its text, as an object: some templates refuse strings.
   Json arguments = call.status == ToolCall::Status::kOk ? neutralised(Json::parse(call.arguments))
-                                                        : Json(plain(call.arguments));
+                                                        : Json{{"text", plain(call.arguments)}};
   return {{"id", call.id},
           {"type", "function"},
           {"function", {{"name", plain(call.name)}, {"arguments", std::move(arguments)}}}};
