@@ -40,9 +40,6 @@ bool is_clamp_limit(std::string_view name);
 /// True for an expert stack's matrix.
 bool is_expert_stack(std::string_view output_name);
 
-/// input_min and its siblings: the clip bounds of the E models' vision linears; infinite = none.
-bool is_clamp_limit(std::string_view name);
-
 /// The class of an output tensor for tables and reports: "q_proj", "experts.gate_proj", "norms", …
 std::string tensor_class(std::string_view output_name);
 
