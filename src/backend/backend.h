@@ -7,6 +7,7 @@
 #include <span>
 
 #include "backend/kv_cache.h"
+#include "backend/profile.h"
 #include "backend/tensor.h"
 #include "backend/weights.h"
 
@@ -88,6 +89,12 @@ class Backend {
   /// [rows, vocab].
   virtual void logits(const Tensor& x, std::span<const int64_t> rows, const Vector& weight,
                       float eps, const WeightMatrix& head, float cap, std::span<float> out) = 0;
+
+  /// Where the operations note their time from now on; null = nowhere.
+  void set_profile(Profile* profile) { profile_ = profile; }
+
+ protected:
+  Profile* profile_ = nullptr;
 };
 
 }  // namespace octavo
