@@ -32,7 +32,7 @@ float* thread_scratch(int64_t floats) {
 CpuBackend::CpuBackend(int threads) : pool_(threads), kernels_(kernels()) {}
 
 void CpuBackend::for_range(int64_t count, int64_t grain, int64_t work_per_item,
-                           const std::function<void(int64_t, int64_t)>& body) {
+                           FunctionRef<void(int64_t, int64_t)> body) {
   if (count == 0) return;
   if (count * work_per_item < kWorthThreads) return body(0, count);
   pool_.parallel_for(static_cast<size_t>(count), static_cast<size_t>(grain),

@@ -30,7 +30,7 @@ class CpuBackend : public Backend {
  private:
   /// Splits `count` items over the pool unless the whole is too little work to be worth waking it.
   void for_range(int64_t count, int64_t grain, int64_t work_per_item,
-                 const std::function<void(int64_t begin, int64_t end)>& body);
+                 FunctionRef<void(int64_t begin, int64_t end)> body);
   /// rows x[t] -> out[t][0 .. m.rows), split over the pool by rows of m.
   void multiply(const WeightMatrix& m, const std::vector<const float*>& x,
                 const std::vector<float*>& out);
