@@ -16,6 +16,7 @@ void add_logits(CLI::App& app);
 void add_generate(CLI::App& app);
 void add_chat(CLI::App& app);
 void add_bench(CLI::App& app);
+void add_synth(CLI::App& app);
 void add_completion(CLI::App& app);
 
 }  // namespace octavo::cli

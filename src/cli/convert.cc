@@ -1,13 +1,14 @@
 // `octavo convert`: flags of a conversion, `--plan`, and the closing report.
 #include <fmt/format.h>
 
-#include <map>
 #include <memory>
 #include <optional>
 
 #include "base/fail.h"
+#include "cli/choose.h"
 #include "cli/cli.h"
 #include "cli/interrupt.h"
+#include "cli/quant_flags.h"
 #include "convert/convert_report.h"
 #include "convert/plan_report.h"
 
@@ -19,9 +20,8 @@ using convert::AwqMode;
 /// The flags as typed; names become values in to_options().
 struct ConvertFlags {
   convert::ConvertOptions options;
-  std::string input, output, imatrix, dtype = "bfloat16", mode, scale, rounding = "nearest",
-                                      awq = "auto";
-  int bits = 0, group_size = 0;
+  QuantFlags quant;
+  std::string input, output, imatrix, dtype = "bfloat16", awq = "auto";
   bool plan = false, json = false, verbose = false;
 };
 
@@ -30,32 +30,6 @@ const std::map<std::string, Dtype> kDtypes = {{"bfloat16", Dtype::kBF16}, {"bf16
                                               {"float32", Dtype::kF32},   {"f32", Dtype::kF32}};
 const std::map<std::string, AwqMode> kAwqModes = {
     {"auto", AwqMode::kAuto}, {"on", AwqMode::kOn}, {"off", AwqMode::kOff}};
-const std::map<std::string, ScaleRule> kScaleRules = {{"default", ScaleRule::kDefault},
-                                                      {"compat", ScaleRule::kCompat},
-                                                      {"compat-cpu", ScaleRule::kCompatCpu}};
-
-template <typename Value>
-Value choose(const std::map<std::string, Value>& choices, const std::string& text,
-             const char* flag) {
-  const auto found = choices.find(text);
-  if (found != choices.end()) return found->second;
-  std::string known;
-  for (const auto& [name, value] : choices) known += (known.empty() ? "" : ", ") + name;
-  fail(ErrorCode::kBadRequest, "{} '{}': expected one of {}", flag, printable(text), known);
-}
-
-QuantMode parse_mode(const std::string& text) {
-  if (text == "sym8") {
-    fail(ErrorCode::kUnsupported,
-         "--q-mode sym8 is not supported; use affine, mxfp4, mxfp8 or nvfp4");
-  }
-  const auto mode = parse_quant_mode(text);
-  if (!mode) {
-    fail(ErrorCode::kBadRequest, "--q-mode '{}': expected one of affine, mxfp4, mxfp8, nvfp4",
-         printable(text));
-  }
-  return *mode;
-}
 
 convert::ConvertOptions to_options(const ConvertFlags& flags, const CLI::App& command) {
   convert::ConvertOptions options = flags.options;
@@ -64,20 +38,7 @@ convert::ConvertOptions to_options(const ConvertFlags& flags, const CLI::App& co
   options.imatrix = flags.imatrix;
   options.dtype = choose(kDtypes, flags.dtype, "--dtype");
   options.awq = choose(kAwqModes, flags.awq, "--awq");
-  if (command.count("--q-bits")) options.bits = flags.bits;
-  if (command.count("--q-group-size")) options.group_size = flags.group_size;
-  if (!flags.mode.empty()) options.mode = parse_mode(flags.mode);
-  if (flags.scale == "search") {
-    fail(ErrorCode::kBadRequest,
-         "--q-scale search is not available yet; use default, compat or compat-cpu");
-  }
-  if (!flags.scale.empty()) options.scale = choose(kScaleRules, flags.scale, "--q-scale");
-  if (flags.rounding == "feedback") {
-    fail(ErrorCode::kBadRequest, "--q-rounding feedback is not available yet; use nearest");
-  }
-  if (flags.rounding != "nearest") {
-    fail(ErrorCode::kBadRequest, "--q-rounding '{}': expected nearest", printable(flags.rounding));
-  }
+  apply_quant_flags(flags.quant, command, options);
   if (flags.plan && !flags.output.empty()) {
     // Harmless: the same command with --plan shows what it would write.
     options.output.clear();
@@ -141,29 +102,7 @@ void run_convert(const ConvertFlags& flags, const CLI::App& command) {
 
 void add_quantisation_flags(CLI::App& command, ConvertFlags& flags) {
   const char* group = "Quantisation";
-  command.add_flag("-q,--quantize", flags.options.quantize, "Quantise")->group(group);
-  command
-      .add_option("--q-bits", flags.bits,
-                  "Bits: 2, 3, 4, 5, 6 or 8 (default: 4, mxfp8 8, unsloth 3)")
-      ->group(group);
-  command
-      .add_option("--q-group-size", flags.group_size,
-                  "Weights per scale (default: affine 64, mxfp 32, nvfp4 16)")
-      ->group(group);
-  command.add_option("--q-mode", flags.mode, "affine (default), mxfp4, mxfp8, nvfp4")->group(group);
-  command
-      .add_flag("--q-mxfp", flags.options.mxfp,
-                "Turn 8- and 4-bit decisions into mxfp8 and mxfp4 where readers allow it")
-      ->group(group);
-  command
-      .add_option("--q-recipe", flags.options.recipe,
-                  "unsloth, mixed_2_6, mixed_3_4, mixed_3_6, mixed_4_6 (default: none)")
-      ->group(group);
-  command
-      .add_option("--q-scale", flags.scale,
-                  "default, compat (old Metal rule), compat-cpu (MLX on CPUs)")
-      ->group(group);
-  command.add_option("--q-rounding", flags.rounding, "nearest")->group(group);
+  add_quant_flags(command, flags.quant);
   command
       .add_option("--imatrix-path", flags.imatrix,
                   "Importance matrix of llama.cpp: .gguf, .gguf_file or .dat")

@@ -36,6 +36,7 @@ void add_commands(CLI::App& app) {
   add_chat(app);
   add_bench(app);
   add_logits(app);
+  add_synth(app);
   add_completion(app);
 }
 

@@ -7,7 +7,7 @@
 
 #include "base/fail.h"
 #include "base/output_folder.h"
-#include "checkpoint/quantised_layout.h"
+#include "convert/output_checks.h"
 #include "convert/output_config.h"
 #include "convert/side_files.h"
 #include "convert/tensor_stream.h"
@@ -16,30 +16,6 @@ namespace octavo::convert {
 namespace {
 
 namespace fs = std::filesystem;
-
-/// The output must not be the input, nor a folder around it, which --force would delete; and
-/// --force replaces models only.
-void check_folders(const ConvertOptions& options) {
-  const fs::path input = fs::weakly_canonical(options.input);
-  fs::path output = fs::weakly_canonical(options.output);
-  if (!output.has_filename()) output = output.parent_path();
-  const auto [end, unused] =
-      std::mismatch(output.begin(), output.end(), input.begin(), input.end());
-  if (end == output.end()) {
-    fail(ErrorCode::kBadRequest, "--output {} is the input or contains it; choose another folder",
-         options.output.string());
-  }
-  if (fs::exists(output) && !options.force) {
-    fail(ErrorCode::kBadRequest, "--output {} exists; give --force to replace it",
-         options.output.string());
-  }
-  if (fs::exists(output) &&
-      !(fs::is_directory(output) && (fs::is_empty(output) || fs::exists(output / "config.json")))) {
-    fail(ErrorCode::kBadRequest, "--output {} exists and is no model folder: not replaced",
-         options.output.string());
-  }
-  check_output_free(options.output, options.force);
-}
 
 /// Planned tensors in the order in which the writer lays them out.
 std::vector<const PlannedTensor*> in_file_order(const Plan& plan, const SafetensorsWriter& writer) {
@@ -99,25 +75,6 @@ void stream_all(const SourceModel& source, const fs::path& folder, const Convert
   writer.finish();
 }
 
-/// Reads back what a reader of the new folder will see: every quantised module has a triple that
-/// fits its tensors and is the planned one, and every override has a module.
-void verify(const fs::path& folder, const Plan& plan) {
-  const Checkpoint written = Checkpoint::open(folder);
-  const ModelConfig config =
-      ModelConfig::parse(written.config(), (folder / "config.json").string());
-  for (const PlannedTensor& planned : plan.tensors) {
-    const auto found = quant_spec_of(written, config, module_path(planned.tensor.name));
-    if (found != planned.spec) {
-      fail(ErrorCode::kInternal, "{}: reads back as {}, planned {}", planned.tensor.name,
-           describe(found), describe(planned.spec));
-    }
-  }
-  const std::vector<std::string> orphans = check_quantised_layout(written, config);
-  if (!orphans.empty()) {
-    fail(ErrorCode::kInternal, "quantization entry {} belongs to no tensor", orphans.front());
-  }
-}
-
 void read_importance(const SourceModel& source, const ConvertOptions& options,
                      ConvertReport& report) {
   if (options.imatrix.empty()) {
@@ -157,7 +114,7 @@ uint64_t ConvertReport::clipped_mxfp8_groups() const {
 ConvertReport convert(const ConvertOptions& options, const std::function<bool()>& cancelled) {
   const auto start = std::chrono::steady_clock::now();
   check_options(options, /*planning=*/false);
-  check_folders(options);
+  check_output_path(options.output, options.input, options.force);
   const SourceModel source = open_source(options, /*planning=*/false);
   ConvertReport report;
   report.notes = source.notes;
@@ -177,7 +134,7 @@ ConvertReport convert(const ConvertOptions& options, const std::function<bool()>
   write_file_atomically(
       folder.path() / "config.json",
       output_config(source, report.plan, options, report.awq.groups).dump(2) + "\n");
-  verify(folder.path(), report.plan);
+  verify_output(folder.path(), report.plan);
   folder.commit(options.force);
   report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return report;
