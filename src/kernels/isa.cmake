@@ -1,12 +1,29 @@
 # Each instruction set is one file compiled with its own flags; src/kernels/*.cc is portable.
 octavo_module(kernels octavo_numerics)
 set(octavo_isa_dir ${CMAKE_CURRENT_LIST_DIR})
-set_source_files_properties(${octavo_isa_dir}/scalar/kernels.cc PROPERTIES COMPILE_OPTIONS "-O3")
+# Never fused by the compiler: which products are fused is part of the result.
+set(octavo_kernel_flags -O3 -ffp-contract=off)
+set_source_files_properties(${octavo_isa_dir}/scalar/kernels.cc PROPERTIES
+  COMPILE_OPTIONS "${octavo_kernel_flags}")
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
-  set_source_files_properties(${octavo_isa_dir}/avx2/kernels.cc PROPERTIES
-    COMPILE_OPTIONS "-O3;-mavx2;-mfma;-mf16c;-mbmi2")
-  set_source_files_properties(${octavo_isa_dir}/avx512/kernels.cc PROPERTIES
-    COMPILE_OPTIONS
+  set(octavo_avx2_flags -mavx2 -mfma -mf16c -mbmi2)
+  set(octavo_avx512_flags ${octavo_avx2_flags} -mavx512f -mavx512bw -mavx512vl -mavx512dq
+    -mprefer-vector-width=512
     # g++ 12 warns inside its own AVX-512 headers.
-    "-O3;$<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>;$<$<CXX_COMPILER_ID:GNU>:-Wno-uninitialized>;-mavx512f;-mavx512bw;-mavx512vl;-mavx512dq;-mavx2;-mfma;-mf16c;-mbmi2;-mprefer-vector-width=512")
+    $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized> $<$<CXX_COMPILER_ID:GNU>:-Wno-uninitialized>)
+  set_source_files_properties(${octavo_isa_dir}/avx2/kernels.cc PROPERTIES
+    COMPILE_OPTIONS "${octavo_kernel_flags};${octavo_avx2_flags}")
+  set_source_files_properties(${octavo_isa_dir}/avx512/kernels.cc PROPERTIES
+    COMPILE_OPTIONS "${octavo_kernel_flags};${octavo_avx512_flags}")
+  set_source_files_properties(${octavo_isa_dir}/avx512vnni/kernels.cc PROPERTIES
+    COMPILE_OPTIONS "${octavo_kernel_flags};${octavo_avx512_flags};-mavx512vnni;-mavx512vbmi")
+endif()
+# Loops that show what the instructions can do at most. VNNI and FP16 are written out as assembler
+# and run only where the CPU has them.
+set_source_files_properties(${octavo_isa_dir}/scalar/peak.cc PROPERTIES COMPILE_OPTIONS "-O3")
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+  set_source_files_properties(${octavo_isa_dir}/avx2/peak.cc PROPERTIES COMPILE_OPTIONS
+    "-O3;-mavx2;-mfma")
+  set_source_files_properties(${octavo_isa_dir}/avx512/peak.cc PROPERTIES COMPILE_OPTIONS
+    "-O3;-mavx512f;-mavx512bw;$<$<CXX_COMPILER_ID:Clang>:-mavx512vnni>;$<$<CXX_COMPILER_ID:Clang>:-mavx512fp16>")
 endif()

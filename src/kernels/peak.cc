@@ -1,0 +1,24 @@
+#include "kernels/peak.h"
+
+#include "kernels/kernels.h"
+
+namespace octavo {
+
+PeakLoops scalar_peaks();
+#if defined(__x86_64__)
+PeakLoops avx2_peaks();
+PeakLoops avx512_peaks();
+#endif
+
+const PeakLoops& peak_loops() {
+  static const PeakLoops loops = [] {
+#if defined(__x86_64__)
+    if (kernels().name.starts_with("avx512")) return avx512_peaks();
+    if (kernels().name == "avx2") return avx2_peaks();
+#endif
+    return scalar_peaks();
+  }();
+  return loops;
+}
+
+}  // namespace octavo
