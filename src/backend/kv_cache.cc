@@ -6,6 +6,15 @@
 
 namespace octavo {
 
+uint64_t KvShape::bytes_read(int64_t position) const {
+  int64_t total = 0;
+  for (const KvLayerShape& layer : layers) {
+    const int64_t seen = layer.window > 0 ? std::min(layer.window, position + 1) : position + 1;
+    total += seen * 2 * layer.kv_heads * layer.head_dim * (bf16 ? 2 : 4);
+  }
+  return static_cast<uint64_t>(total);
+}
+
 KvCache::KvCache(std::shared_ptr<const KvShape> shape)
     : shape_(std::move(shape)), layers_(shape_->layers.size()) {}
 
@@ -54,6 +63,33 @@ void KvCache::expire(int64_t layer) {
   for (; state.first_kept < needed; ++state.first_kept) {
     state.blocks[state.first_kept].reset();
     state.pointers[state.first_kept] = nullptr;
+  }
+}
+
+void KvCache::fill_for_bench(int64_t count) {
+  // Random sign and mantissa, the exponent of 0.5.
+  const uint64_t keep = shape_->bf16 ? 0x807f807f807f807f : 0x807fffff807fffff;
+  const uint64_t set = shape_->bf16 ? 0x3f003f003f003f00 : 0x3f0000003f000000;
+  const int64_t end = length_ + count;
+  uint64_t state = 0x9e3779b97f4a7c15;
+  while (length_ < end) {
+    const int64_t step = std::min(kBlockTokens - length_ % kBlockTokens, end - length_);
+    reserve(step);
+    for (int64_t i = 0; i < std::ssize(layers_); ++i) {
+      const KvLayerShape& layer = shape_->layers[i];
+      // Nobody will see what the window has left behind by the end.
+      if (layer.window > 0 && length_ + step + layer.window + 2 * kBlockTokens < end) continue;
+      const int64_t words = step * layer.head_dim * (shape_->bf16 ? 2 : 4) / 8;
+      for (int64_t head = 0; head < 2 * layer.kv_heads; ++head) {
+        std::byte* out = key(i, head, length_);  // the values' heads follow the keys'
+        for (int64_t w = 0; w < words; ++w) {
+          state ^= state << 13, state ^= state >> 7, state ^= state << 17;
+          const uint64_t word = (state & keep) | set;
+          std::memcpy(out + 8 * w, &word, 8);
+        }
+      }
+    }
+    commit(step);
   }
 }
 

@@ -19,6 +19,9 @@ struct KvLayerShape {
 struct KvShape {
   std::vector<KvLayerShape> layers;
   bool bf16 = true;  // else f32
+
+  /// Keys and values, in bytes, that a query at `position` sees, its own included.
+  uint64_t bytes_read(int64_t position) const;
 };
 
 /// Copying is a fork: both copies share their blocks, and a shared block is copied before it is
@@ -36,6 +39,10 @@ class KvCache {
   void reserve(int64_t count);
   /// The `count` reserved positions are written now; lets go of blocks that no later query can see.
   void commit(int64_t count);
+
+  /// Appends `count` positions of arbitrary finite keys and values, for benchmarks that are about
+  /// depth and not about text.
+  void fill_for_bench(int64_t count);
 
   /// True if every sliding layer still holds what a query at position `length` sees.
   bool can_truncate(int64_t length) const;

@@ -5,6 +5,7 @@
 #include "backend/cpu/cpu_backend.h"
 #include "base/fail.h"
 #include "model/decoder_layer.h"
+#include "model/gemma4_work.h"
 #include "model/language_model.h"
 #include "model/rope.h"
 #include "numerics/bfloat16.h"
@@ -30,7 +31,21 @@ class Gemma4Model : public LanguageModel {
   const ModelConfig& config() const override { return config_; }
   KvCache make_cache() const override { return KvCache(kv_shape_); }
   void forward(const PackedBatch& batch, std::span<float> logits) override;
-  uint64_t bytes_per_token() const override;
+  uint64_t bytes_per_token() const override {
+    const ModelWork total = work();
+    return total.shared_bytes + static_cast<uint64_t>(total.top_k) * total.expert_bytes;
+  }
+  ModelWork work() const override { return work_of(weights_, config_.text); }
+  uint64_t kv_bytes_read(int64_t position) const override {
+    return kv_shape_->bytes_read(position);
+  }
+  uint64_t attention_macs(int64_t begin, int64_t end) const override {
+    return attention_macs_of(config_.text, begin, end);
+  }
+  void set_profile(Profile* profile) override {
+    profile_ = profile;
+    backend_.set_profile(profile);
+  }
 
  private:
   void refuse_unsupported(const std::filesystem::path& folder) const {
@@ -76,9 +91,11 @@ class Gemma4Model : public LanguageModel {
   std::shared_ptr<const KvShape> kv_shape_;
   std::vector<std::vector<float>> frequencies_;  // all different
   std::vector<size_t> rope_of_layer_;            // index into frequencies_
+  Profile* profile_ = nullptr;
 };
 
 void Gemma4Model::forward(const PackedBatch& batch, std::span<float> logits) {
+  const ProfileScope whole(profile_, Op::kOther);
   const TextConfig& text = config_.text;
   std::vector<int64_t> positions;
   std::vector<AttentionSegment> segments;
@@ -99,23 +116,6 @@ void Gemma4Model::forward(const PackedBatch& batch, std::span<float> logits) {
   if (batch.logit_rows.empty()) return;
   backend_.logits(h, batch.logit_rows, weights_.norm, static_cast<float>(text.rms_norm_eps),
                   weights_.head, static_cast<float>(text.final_logit_softcapping), logits);
-}
-
-uint64_t Gemma4Model::bytes_per_token() const {
-  int64_t total = weights_.head.bytes();
-  for (const LayerWeights& layer : weights_.layers) {
-    for (const WeightMatrix* m : {&layer.q_proj, &layer.k_proj, &layer.o_proj, &layer.mlp.gate,
-                                  &layer.mlp.up, &layer.mlp.down}) {
-      total += m->bytes();
-    }
-    if (layer.v_proj) total += layer.v_proj->bytes();
-    if (!layer.moe) continue;
-    const ExpertBank& bank = layer.moe->experts;
-    const int64_t one =
-        bank.gate.expert(0).bytes() + bank.up.expert(0).bytes() + bank.down.expert(0).bytes();
-    total += layer.moe->router.proj.bytes() + config_.text.top_k_experts * one;
-  }
-  return static_cast<uint64_t>(total);
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "backend/kv_cache.h"
+#include "backend/profile.h"
 #include "checkpoint/model_config.h"
 
 namespace octavo {
@@ -31,6 +32,15 @@ struct PackedBatch {
   std::span<const int64_t> logit_rows;  // indices into `tokens`, ascending, whose logits are wanted
 };
 
+/// What the matrix products of a forward pass cost, for benchmarks.
+struct ModelWork {
+  uint64_t shared_bytes = 0;  // weights that every pass with logits reads: all but the experts
+  uint64_t expert_bytes = 0;  // one expert in each layer that has any
+  int64_t top_k = 0;          // experts of a token
+  uint64_t token_macs = 0;    // multiply-adds of one token in all layers
+  uint64_t head_macs = 0;     // of one row of logits
+};
+
 class LanguageModel {
  public:
   /// Maps a checkpoint folder (BF16 or quantised, HF or MLX names) and binds its weights in place.
@@ -47,6 +57,15 @@ class LanguageModel {
 
   /// Weight bytes read per decoded token (8 of 128 experts counted as 8).
   virtual uint64_t bytes_per_token() const = 0;
+
+  virtual ModelWork work() const = 0;
+  /// Bytes of keys and values that the token at `position` reads, its own included.
+  virtual uint64_t kv_bytes_read(int64_t position) const = 0;
+  /// Multiply-adds of attention (scores and sums) for the tokens at positions [begin, end).
+  virtual uint64_t attention_macs(int64_t begin, int64_t end) const = 0;
+
+  /// Where forward() notes its time from now on; null = nowhere.
+  virtual void set_profile(Profile* profile) = 0;
 };
 
 }  // namespace octavo

@@ -3,7 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <cstring>
+#include <tuple>
 
 namespace octavo {
 namespace {
@@ -114,6 +116,34 @@ TEST(KvCache, CountsItsBytes) {
   append(cache, 1, 0);
   // keys and values, f32: layer 0 has 2 heads of 16, layer 1 one of 32.
   EXPECT_EQ(cache.bytes(), static_cast<uint64_t>(kBlock * 2 * 4 * (2 * 16 + 32)));
+}
+
+TEST(KvCache, FillsWithFiniteNumbersUpToTheWindow) {
+  KvCache cache(shape(100));
+  cache.fill_for_bench(3);
+  cache.fill_for_bench(500);
+  EXPECT_EQ(cache.length(), 503);
+  for (const auto& [layer, head, dim, first] :
+       {std::tuple{0, 0, 16, 503 - 100}, {0, 1, 16, 503 - 100}, {1, 0, 32, 0}}) {
+    double sum = 0;
+    for (int64_t position = first; position < 503; ++position) {
+      for (const KvView& view : {cache.keys(layer, head), cache.values(layer, head)}) {
+        const float value = read(view, position, dim);
+        EXPECT_GE(std::abs(value), 0.5f);
+        EXPECT_LT(std::abs(value), 1.0f);
+        sum += value;
+      }
+    }
+    EXPECT_LT(std::abs(sum), 0.3 * 2 * (503 - first));  // both signs
+  }
+}
+
+TEST(KvCache, BytesReadSaturateAtTheWindow) {
+  KvShape two = *shape(100);
+  EXPECT_EQ(two.bytes_read(0), 2u * (2 * 16 + 32) * 4);
+  EXPECT_EQ(two.bytes_read(499), 2u * (100 * 2 * 16 + 500 * 32) * 4);
+  two.bf16 = true;
+  EXPECT_EQ(two.bytes_read(499), 2u * (100 * 2 * 16 + 500 * 32) * 2);
 }
 
 }  // namespace
