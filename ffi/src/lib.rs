@@ -10,3 +10,4 @@ mod template;
 mod template_values;
 mod tojson;
 mod tokenizer;
+mod tokenizer_file;

@@ -1,17 +1,14 @@
 //! The `tokenizers` crate behind a C interface.
 
-use std::str::FromStr;
-
-use tokenizers::Tokenizer;
-
 use crate::buffers::{Buffer, Text, bytes};
 use crate::guard::{Failure, Status, guard, guard_value};
+use crate::tokenizer_file::{BpeTokenizer, TokenizerFile};
 
 /// Ids index tables here and rows of the embedding there: no vocabulary comes near this.
 const ID_LIMIT: u32 = 1 << 24;
 
 pub struct Vocabulary {
-    tokenizer: Tokenizer,
+    tokenizer: BpeTokenizer,
     /// Entry and special mark of every id.
     entries: Vec<(Box<str>, bool)>,
 }
@@ -20,13 +17,23 @@ impl Vocabulary {
     fn parse(json: &[u8]) -> Result<Self, Failure> {
         let json = std::str::from_utf8(json)
             .map_err(|error| Failure::bad_input(format!("not UTF-8: {error}")))?;
-        let mut tokenizer = Tokenizer::from_str(json)
-            .map_err(|error| Failure::bad_input(format!("not a tokenizer: {error}")))?;
-        tokenizer
-            .with_truncation(None)
-            .map_err(|error| Failure::bad_input(format!("truncation: {error}")))?;
-        tokenizer.with_padding(None);
-        let entries = entries_of(&tokenizer)?;
+        let file = TokenizerFile::parse(json)?;
+        let mut entries = Vec::new();
+        for (token, id) in file.entries() {
+            add_entry(&mut entries, token, *id)?;
+        }
+        let tokenizer = file.build()?;
+        for (token, id) in tokenizer.get_added_vocabulary().get_vocab() {
+            add_entry(&mut entries, token, *id)?;
+        }
+        for (id, token) in tokenizer.get_added_tokens_decoder() {
+            if let Some(entry) = entries.get_mut(id as usize) {
+                entry.1 = token.special;
+            }
+        }
+        if entries.is_empty() {
+            return Err(Failure::bad_input("the vocabulary is empty"));
+        }
         Ok(Vocabulary { tokenizer, entries })
     }
 
@@ -35,31 +42,22 @@ impl Vocabulary {
     }
 }
 
-fn entries_of(tokenizer: &Tokenizer) -> Result<Vec<(Box<str>, bool)>, Failure> {
-    let vocabulary = tokenizer.get_vocab(true);
-    let Some(largest) = vocabulary.values().max() else {
-        return Err(Failure::bad_input("the vocabulary is empty"));
-    };
-    if *largest >= ID_LIMIT {
-        return Err(Failure::bad_input(format!("id {largest}, expected ids below {ID_LIMIT}")));
+fn add_entry(entries: &mut Vec<(Box<str>, bool)>, token: &str, id: u32) -> Result<(), Failure> {
+    if id >= ID_LIMIT {
+        return Err(Failure::bad_input(format!("id {id}, expected ids below {ID_LIMIT}")));
     }
-    let mut entries = vec![(Box::<str>::default(), false); *largest as usize + 1];
-    for (token, id) in vocabulary {
-        let entry = &mut entries[id as usize];
-        if !entry.0.is_empty() {
-            return Err(Failure::bad_input(format!(
-                "entries {:?} and {:?} share the id {id}",
-                entry.0, token
-            )));
-        }
-        entry.0 = token.into();
+    if entries.len() <= id as usize {
+        entries.resize(id as usize + 1, Default::default());
     }
-    for (id, added) in tokenizer.get_added_tokens_decoder() {
-        if let Some(entry) = entries.get_mut(id as usize) {
-            entry.1 = added.special;
-        }
+    let entry = &mut entries[id as usize];
+    if !entry.0.is_empty() && *entry.0 != *token {
+        return Err(Failure::bad_input(format!(
+            "entries {:?} and {token:?} share the id {id}",
+            entry.0
+        )));
     }
-    Ok(entries)
+    entry.0 = token.into();
+    Ok(())
 }
 
 #[unsafe(no_mangle)]
