@@ -7,14 +7,16 @@
 #include "kernels/elementwise.h"
 #include "kernels/kernels.h"
 #include "kernels/matmul_exact.h"
+#include "kernels/matmul_integer.h"
+#include "kernels/quantise_row.h"
 
 namespace octavo {
 namespace {
 
 template <class V>
 constexpr Kernels make_kernels(std::string_view name) {
-  return {name,       matmul<V>,     decode_row<V>, rms_norm<V>, gelu_multiply<V>,
-          softcap<V>, accumulate<V>, attention<V>};
+  return {name,        matmul<V>,        matmul_integer<V>, quantise_row<V>, decode_row<V>,
+          rms_norm<V>, gelu_multiply<V>, softcap<V>,        accumulate<V>,   attention<V>};
 }
 
 }  // namespace

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstdlib>
 #include <string>
 
@@ -24,6 +25,9 @@ const std::vector<Isa>& isas() {
     const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") &&
                         __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
                         __builtin_cpu_supports("avx512dq");
+    const bool vnni =
+        avx512 && __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512vbmi");
+    all.push_back({"avx512vnni", avx512vnni_kernels, vnni});
     all.push_back({"avx512", avx512_kernels, avx512});
     all.push_back({"avx2", avx2_kernels, avx2});
 #endif
@@ -34,6 +38,14 @@ const std::vector<Isa>& isas() {
 }
 
 }  // namespace
+
+int64_t integer_scratch_bytes(const MatrixView& m, int64_t tokens) {
+  constexpr int64_t kWidth = 48;  // the widest panel of any instruction set
+  const int64_t blocks = integer_blocks(m.cols), sides = m.spec.groups(m.cols) + 1;
+  const int64_t rows = 4 * kRowKernelTokens * 16 * (blocks * 4 + 32);
+  const int64_t panel = 4 * kWidth * (std::min<int64_t>(blocks, 64) * 32 + 2 * sides + tokens);
+  return tokens <= kRowKernelTokens ? rows : panel;
+}
 
 std::vector<std::string_view> available_isas() {
   std::vector<std::string_view> names;

@@ -17,6 +17,7 @@ struct Row {
   int64_t cols;
   int chunk_shift;  // log2(group size / 16)
   SideDtype side;
+  bool whole_blocks;  // columns are a multiple of 64, and reading a block touches no other bytes
 };
 
 template <class V>
@@ -119,7 +120,8 @@ Row row_of(const MatrixView& m, int64_t r) {
           m.biases != nullptr ? m.biases + side : nullptr,
           m.cols,
           shift,
-          m.side};
+          m.side,
+          m.cols % 64 == 0 && (m.spec.bits == 8 || m.spec.bits == 4)};
 }
 /// Calls Body::run<Format>(arguments) for the format of m.
 template <class V, class Body, class... Args>

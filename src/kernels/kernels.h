@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "kernels/integer_row.h"
 #include "kernels/matrix_view.h"
 
 namespace octavo {
@@ -45,6 +46,14 @@ struct Kernels {
   void (*matmul)(const MatrixView& m, int64_t row_begin, int64_t row_end, const float* const* x,
                  int64_t tokens, float* const* y, float* scratch);
 
+  /// The same product in integers, of a quantised matrix and rows made by quantise_row; see
+  /// integer_row.h. `scratch`: integer_scratch_bytes(m, tokens), aligned to 64 bytes.
+  void (*matmul_integer)(const MatrixView& m, int64_t row_begin, int64_t row_end,
+                         const IntegerRow* x, int64_t tokens, float* const* y, void* scratch);
+
+  /// n values as integers. A value that is not finite makes its group's scale NaN.
+  void (*quantise_row)(const float* x, int64_t n, const IntegerRow& out);
+
   /// Row `row` as f32, multiplied by `scale`; writes padded(m.cols) floats.
   void (*decode_row)(const MatrixView& m, int64_t row, float scale, float* out);
 
@@ -72,8 +81,14 @@ inline constexpr int64_t padded(int64_t n) {
   return (n + kLanes - 1) / kLanes * kLanes;
 }
 
+/// Up to this many tokens `matmul_integer` reads the weights row by row, as they lie; for more it
+/// decodes panels of rows first.
+inline constexpr int64_t kRowKernelTokens = 4;
+int64_t integer_scratch_bytes(const MatrixView& m, int64_t tokens);
+
 /// The kernels for this CPU: the widest instruction set it has, or the one named by the environment
-/// variable OCTAVO_ISA (scalar, avx2, avx512). Throws kBadRequest if the CPU lacks that one.
+/// variable OCTAVO_ISA (scalar, avx2, avx512, avx512vnni). Throws kBadRequest if the CPU lacks that
+/// one.
 const Kernels& kernels();
 
 /// The table of one instruction set; throws kBadRequest for an unknown name or a CPU without it.

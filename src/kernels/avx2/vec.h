@@ -9,9 +9,15 @@
 #include "kernels/x86_codes.h"
 
 namespace octavo::avx2 {
+namespace {
+
+struct Ints;
 
 struct Vec {
+  using Ints = avx2::Ints;
   static constexpr int kTokenTile = 1;
+  // Tile of the integer panels: 12 registers of sums, 2 of weights, 1 of inputs, 1 of products.
+  static constexpr int kPanelTokens = 6, kPanelVectors = 1;
   __m256 low, high;
 
   static Vec zero() { return broadcast(0.0f); }
@@ -38,6 +44,8 @@ struct Vec {
     return {_mm256_mul_ps(_mm256_cvtph_ps(_mm256_castsi256_si128(half)), scale),
             _mm256_mul_ps(_mm256_cvtph_ps(_mm256_extracti128_si256(half, 1)), scale)};
   }
+  /// 2^(byte - 127); 0xFF is NaN.
+  static Vec load_e8m0(const uint8_t* p) { return {e8m0(p), e8m0(p + 8)}; }
   static Vec load_e2m1(const uint8_t* p) {
     // Twice the value fits a signed byte.
     const __m128i table = _mm_setr_epi8(0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12);
@@ -68,6 +76,7 @@ struct Vec {
   static Vec fma(Vec a, Vec b, Vec c) {
     return {_mm256_fmadd_ps(a.low, b.low, c.low), _mm256_fmadd_ps(a.high, b.high, c.high)};
   }
+  static Vec fused(Vec a, Vec b, Vec c) { return fma(a, b, c); }
   static Vec min(Vec a, Vec b) {
     return {_mm256_min_ps(a.low, b.low), _mm256_min_ps(a.high, b.high)};
   }
@@ -91,8 +100,24 @@ struct Vec {
     const __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
     return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
   }
+  Vec abs() const {
+    const __m256 magnitude = _mm256_castsi256_ps(_mm256_set1_epi32(0x7fffffff));
+    return {_mm256_and_ps(low, magnitude), _mm256_and_ps(high, magnitude)};
+  }
+  /// Integral lanes within 16 bits.
+  void store_int16(int16_t* p) const {
+    const __m256i packed = _mm256_packs_epi32(_mm256_cvtps_epi32(low), _mm256_cvtps_epi32(high));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm256_permute4x64_epi64(packed, 0xd8));
+  }
 
  private:
+  static __m256 e8m0(const uint8_t* p) {
+    const __m256i wide = _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
+    const __m256i bits =
+        _mm256_max_epi32(_mm256_slli_epi32(wide, 23), _mm256_set1_epi32(0x00400000));
+    const __m256i nan = _mm256_cmpeq_epi32(wide, _mm256_set1_epi32(255));
+    return _mm256_castsi256_ps(_mm256_blendv_epi8(bits, _mm256_set1_epi32(0x7fc00000), nan));
+  }
   static __m256 bf16(const uint8_t* p) {
     const __m128i bits = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
     return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(bits), 16));
@@ -106,4 +131,5 @@ struct Vec {
   }
 };
 
+}  // namespace
 }  // namespace octavo::avx2

@@ -9,9 +9,15 @@
 #include "kernels/x86_codes.h"
 
 namespace octavo::avx512 {
+namespace {
+
+struct Ints;
 
 struct Vec {
+  using Ints = avx512::Ints;
   static constexpr int kTokenTile = 4;
+  // Tile of the integer panels: 8 x 3 sums, 3 weights and an input are 28 of 32 registers.
+  static constexpr int kPanelTokens = 8, kPanelVectors = 3;
   __m512 v;
 
   static Vec zero() { return {_mm512_setzero_ps()}; }
@@ -38,6 +44,14 @@ struct Vec {
         _mm_cmpeq_epi8_mask(_mm_and_si128(bytes, _mm_set1_epi8(0x7f)), _mm_set1_epi8(0x7f));
     return {_mm512_mask_mov_ps(value, nan, _mm512_set1_ps(__builtin_nanf("")))};
   }
+  /// 2^(byte - 127); 0xFF is NaN.
+  static Vec load_e8m0(const uint8_t* p) {
+    const __m512i wide = _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+    const __m512i bits =
+        _mm512_max_epi32(_mm512_slli_epi32(wide, 23), _mm512_set1_epi32(0x00400000));
+    const __mmask16 nan = _mm512_cmpeq_epi32_mask(wide, _mm512_set1_epi32(255));
+    return {_mm512_castsi512_ps(_mm512_mask_mov_epi32(bits, nan, _mm512_set1_epi32(0x7fc00000)))};
+  }
   static Vec load_e2m1(const uint8_t* p) {
     const __m512 table =
         _mm512_setr_ps(0, 0.5f, 1, 1.5f, 2, 3, 4, 6, -0.0f, -0.5f, -1, -1.5f, -2, -3, -4, -6);
@@ -53,6 +67,7 @@ struct Vec {
   friend Vec operator*(Vec a, Vec b) { return {_mm512_mul_ps(a.v, b.v)}; }
   friend Vec operator/(Vec a, Vec b) { return {_mm512_div_ps(a.v, b.v)}; }
   static Vec fma(Vec a, Vec b, Vec c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
+  static Vec fused(Vec a, Vec b, Vec c) { return fma(a, b, c); }
   static Vec min(Vec a, Vec b) { return {_mm512_min_ps(a.v, b.v)}; }
   static Vec max(Vec a, Vec b) { return {_mm512_max_ps(a.v, b.v)}; }
   static Vec round(Vec a) {
@@ -69,6 +84,13 @@ struct Vec {
     return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
   }
   float maximum() const { return _mm512_reduce_max_ps(v); }
+  Vec abs() const { return {_mm512_abs_ps(v)}; }
+  /// Integral lanes within 16 bits.
+  void store_int16(int16_t* p) const {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p),
+                        _mm512_cvtepi32_epi16(_mm512_cvtps_epi32(v)));
+  }
 };
 
+}  // namespace
 }  // namespace octavo::avx512

@@ -1,5 +1,8 @@
-#include "kernels/body.h"
+// clang-format off: the vectors come before what is written against them.
 #include "kernels/scalar/vec.h"
+#include "kernels/scalar/ints.h"
+#include "kernels/body.h"
+// clang-format on
 #include "kernels/tables.h"
 
 namespace octavo {

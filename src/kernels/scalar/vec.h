@@ -7,8 +7,12 @@
 
 namespace octavo::scalar {
 
+struct Ints;
+
 struct Vec {
+  using Ints = scalar::Ints;
   static constexpr int kTokenTile = 2;
+  static constexpr int kPanelTokens = 2, kPanelVectors = 1;
   float lane[16];
 
   static Vec zero() { return broadcast(0.0f); }
@@ -51,6 +55,17 @@ struct Vec {
     }
     return v;
   }
+  /// 2^(byte - 127); 0xFF is NaN.
+  static Vec load_e8m0(const uint8_t* p) {
+    Vec v;
+    for (int i = 0; i < 16; ++i) {
+      const uint32_t bits = p[i] == 255 ? 0x7fc00000u
+                            : p[i] == 0 ? 0x00400000u
+                                        : uint32_t{p[i]} << 23;
+      std::memcpy(&v.lane[i], &bits, 4);
+    }
+    return v;
+  }
   static Vec load_e2m1(const uint8_t* p) {
     static constexpr float kValues[16] = {0,     0.5f,  1,  1.5f,  2,  3,  4,  6,
                                           -0.0f, -0.5f, -1, -1.5f, -2, -3, -4, -6};
@@ -90,6 +105,11 @@ struct Vec {
   }
   /// a * b + c; not fused here: a software fma would be a hundred times slower.
   static Vec fma(Vec a, Vec b, Vec c) { return a * b + c; }
+  /// a * b + c rounded once.
+  static Vec fused(Vec a, Vec b, Vec c) {
+    for (int i = 0; i < 16; ++i) a.lane[i] = __builtin_fmaf(a.lane[i], b.lane[i], c.lane[i]);
+    return a;
+  }
   // min and max return b if either is NaN, as the SSE instructions do.
   static Vec min(Vec a, Vec b) {
     for (int i = 0; i < 16; ++i) a.lane[i] = a.lane[i] < b.lane[i] ? a.lane[i] : b.lane[i];
@@ -122,6 +142,16 @@ struct Vec {
     float m = lane[0];
     for (float x : lane) m = m < x ? x : m;
     return m;
+  }
+
+  Vec abs() const {
+    Vec v = *this;
+    for (float& x : v.lane) x = std::fabs(x);
+    return v;
+  }
+  /// Integral lanes within 16 bits.
+  void store_int16(int16_t* p) const {
+    for (int i = 0; i < 16; ++i) p[i] = static_cast<int16_t>(lane[i]);
   }
 
   static float half(uint16_t bits) {

@@ -1,0 +1,198 @@
+// kernels/avx2: 16 lanes of int32, or 32 of int16, in two registers (AVX2, BMI2).
+#pragma once
+
+#include <immintrin.h>
+
+#include <cstdint>
+#include <cstring>
+
+namespace octavo::avx2 {
+namespace {
+
+struct Ints {
+  __m256i low, high;
+
+  static Ints zero() { return {_mm256_setzero_si256(), _mm256_setzero_si256()}; }
+  static Ints load(const void* p) {
+    const auto* v = static_cast<const __m256i*>(p);
+    return {_mm256_loadu_si256(v), _mm256_loadu_si256(v + 1)};
+  }
+  void store(void* p) const {
+    auto* v = static_cast<__m256i*>(p);
+    _mm256_storeu_si256(v, low);
+    _mm256_storeu_si256(v + 1, high);
+  }
+  static Ints bits(Vec x) { return {_mm256_castps_si256(x.low), _mm256_castps_si256(x.high)}; }
+  Vec floats() const { return {_mm256_castsi256_ps(low), _mm256_castsi256_ps(high)}; }
+  Vec to_float() const { return {_mm256_cvtepi32_ps(low), _mm256_cvtepi32_ps(high)}; }
+  static Ints broadcast_pair(const int16_t* p) {
+    int32_t pair;
+    std::memcpy(&pair, p, 4);
+    return {_mm256_set1_epi32(pair), _mm256_set1_epi32(pair)};
+  }
+  static Ints dot(Ints sum, Ints a, Ints b) {
+    return {_mm256_add_epi32(sum.low, _mm256_madd_epi16(a.low, b.low)),
+            _mm256_add_epi32(sum.high, _mm256_madd_epi16(a.high, b.high))};
+  }
+
+  static Ints add_pairs32(Ints a, Ints b) {
+    return {
+        _mm256_add_epi32(_mm256_unpacklo_epi32(a.low, b.low), _mm256_unpackhi_epi32(a.low, b.low)),
+        _mm256_add_epi32(_mm256_unpacklo_epi32(a.high, b.high),
+                         _mm256_unpackhi_epi32(a.high, b.high))};
+  }
+  static Ints add_pairs64(Ints a, Ints b) {
+    return {
+        _mm256_add_epi32(_mm256_unpacklo_epi64(a.low, b.low), _mm256_unpackhi_epi64(a.low, b.low)),
+        _mm256_add_epi32(_mm256_unpacklo_epi64(a.high, b.high),
+                         _mm256_unpackhi_epi64(a.high, b.high))};
+  }
+  static Ints add_pairs128(Ints a, Ints b) {
+    return {_mm256_add_epi32(_mm256_permute2x128_si256(a.low, a.high, 0x20),
+                             _mm256_permute2x128_si256(a.low, a.high, 0x31)),
+            _mm256_add_epi32(_mm256_permute2x128_si256(b.low, b.high, 0x20),
+                             _mm256_permute2x128_si256(b.low, b.high, 0x31))};
+  }
+
+  /// rows[i] lane j becomes rows[j] lane i.
+  static void transpose(Ints (&rows)[16]) {
+    __m256i block[4][8];  // upper left, upper right, lower left, lower right
+    for (int i = 0; i < 8; ++i) {
+      block[0][i] = rows[i].low;
+      block[1][i] = rows[i].high;
+      block[2][i] = rows[i + 8].low;
+      block[3][i] = rows[i + 8].high;
+    }
+    for (auto& b : block) transpose8(b);
+    for (int i = 0; i < 8; ++i) {
+      rows[i] = {block[0][i], block[2][i]};
+      rows[i + 8] = {block[1][i], block[3][i]};
+    }
+  }
+
+  /// 64 codes of E4M3 as round(32 * value), half away from zero; 0x7F reads as 480.
+  static void e4m3(const uint8_t* p, Ints& first, Ints& second) {
+    e4m3(load256(p), first.low, second.low);
+    e4m3(load256(p + 32), first.high, second.high);
+  }
+
+  /// 64 codes of E2M1 as twice their value.
+  static void e2m1(const uint8_t* p, Ints& first, Ints& second) {
+    e2m1(p, first.low, second.low);
+    e2m1(p + 16, first.high, second.high);
+  }
+
+  /// 64 unsigned codes of kBits bits; reads up to 8 bytes past them unless kBits is 4 or 8.
+  template <int kBits>
+  static void codes(const uint8_t* p, Ints& first, Ints& second) {
+    codes32<kBits>(p, first.low, second.low);
+    codes32<kBits>(p + 4 * kBits, first.high, second.high);
+  }
+
+ private:
+  static __m256i load256(const uint8_t* p) {
+    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+  }
+
+  static void transpose8(__m256i (&r)[8]) {
+    __m256i t[8], u[8];
+    for (int i = 0; i < 8; i += 2) {
+      t[i] = _mm256_unpacklo_epi32(r[i], r[i + 1]);
+      t[i + 1] = _mm256_unpackhi_epi32(r[i], r[i + 1]);
+    }
+    for (int i = 0; i < 8; i += 4) {
+      u[i] = _mm256_unpacklo_epi64(t[i], t[i + 2]);
+      u[i + 1] = _mm256_unpackhi_epi64(t[i], t[i + 2]);
+      u[i + 2] = _mm256_unpacklo_epi64(t[i + 1], t[i + 3]);
+      u[i + 3] = _mm256_unpackhi_epi64(t[i + 1], t[i + 3]);
+    }
+    for (int c = 0; c < 4; ++c) {
+      r[c] = _mm256_permute2x128_si256(u[c], u[c + 4], 0x20);
+      r[c + 4] = _mm256_permute2x128_si256(u[c], u[c + 4], 0x31);
+    }
+  }
+
+  /// (8 + mantissa) * 2^11 times 2^(exponent - 1), rounded at 2^15. A negative code is the
+  /// complement of its magnitude: one step of 2^-11 more, which sends halves away from zero.
+  static void e4m3(__m256i bytes, __m256i& first, __m256i& second) {
+    const __m256i exponent = _mm256_and_si256(_mm256_srli_epi16(bytes, 3), _mm256_set1_epi8(15));
+    const __m256i power_low =
+        _mm256_shuffle_epi8(_mm256_setr_epi8(0, 1, 2, 4, 8, 16, 32, 64, -128, 0, 0, 0, 0, 0, 0, 0,
+                                             0, 1, 2, 4, 8, 16, 32, 64, -128, 0, 0, 0, 0, 0, 0, 0),
+                            exponent);
+    const __m256i power_high =
+        _mm256_shuffle_epi8(_mm256_setr_epi8(0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 4, 8, 16, 32, 64, 0,
+                                             0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 4, 8, 16, 32, 64),
+                            exponent);
+    const __m256i mantissa =
+        _mm256_or_si256(_mm256_and_si256(_mm256_slli_epi16(bytes, 3), _mm256_set1_epi8(0x38)),
+                        _mm256_set1_epi8(0x40));
+    const __m256i sign = _mm256_cmpgt_epi8(_mm256_setzero_si256(), bytes);
+    const __m256i high = _mm256_xor_si256(mantissa, sign);
+    first = _mm256_mulhrs_epi16(_mm256_unpacklo_epi8(sign, high),
+                                _mm256_unpacklo_epi8(power_low, power_high));
+    second = _mm256_mulhrs_epi16(_mm256_unpackhi_epi8(sign, high),
+                                 _mm256_unpackhi_epi8(power_low, power_high));
+  }
+
+  /// 32 nibbles in order, one per byte.
+  static __m256i nibbles(const uint8_t* p) {
+    const __m256i wide = _mm256_cvtepu8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+    return _mm256_and_si256(_mm256_or_si256(wide, _mm256_slli_epi16(wide, 4)),
+                            _mm256_set1_epi8(15));
+  }
+
+  static void e2m1(const uint8_t* p, __m256i& first, __m256i& second) {
+    const __m256i table = _mm256_broadcastsi128_si256(
+        _mm_setr_epi8(0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12));
+    const __m256i bytes = _mm256_shuffle_epi8(table, nibbles(p));
+    const __m256i zero = _mm256_setzero_si256();
+    // In the high byte of each element, so that one shift extends the sign.
+    first = _mm256_srai_epi16(_mm256_unpacklo_epi8(zero, bytes), 8);
+    second = _mm256_srai_epi16(_mm256_unpackhi_epi8(zero, bytes), 8);
+  }
+
+  template <int kBits>
+  static void codes32(const uint8_t* p, __m256i& first, __m256i& second) {
+    if constexpr (kBits == 8 || kBits == 4) {
+      const __m256i bytes = kBits == 8 ? load256(p) : nibbles(p);
+      const __m256i zero = _mm256_setzero_si256();
+      first = _mm256_unpacklo_epi8(bytes, zero);
+      second = _mm256_unpackhi_epi8(bytes, zero);
+    } else {
+      first = spread<kBits>(p, p + 2 * kBits);
+      second = spread<kBits>(p + kBits, p + 3 * kBits);
+    }
+  }
+
+  /// Eight codes from each of two runs of kBits bytes: the two bytes that hold a code go to its
+  /// element, a product moves the code to the element's top, a shift down to its bottom.
+  template <int kBits>
+  static __m256i spread(const uint8_t* a, const uint8_t* b) {
+    static constexpr Spread<kBits> kSpread;
+    const __m256i bytes = _mm256_inserti128_si256(
+        _mm256_castsi128_si256(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(a))),
+        _mm_loadl_epi64(reinterpret_cast<const __m128i*>(b)), 1);
+    const __m256i words = _mm256_shuffle_epi8(bytes, load256(kSpread.index));
+    const __m256i tops =
+        _mm256_mullo_epi16(words, load256(reinterpret_cast<const uint8_t*>(kSpread.power)));
+    return _mm256_srli_epi16(tops, 16 - kBits);
+  }
+
+  template <int kBits>
+  struct Spread {
+    alignas(32) uint8_t index[32] = {};
+    alignas(32) uint16_t power[16] = {};
+    constexpr Spread() {
+      for (int i = 0; i < 16; ++i) {
+        const int bit = i % 8 * kBits;
+        index[2 * i] = static_cast<uint8_t>(bit / 8);
+        index[2 * i + 1] = static_cast<uint8_t>(bit / 8 + 1);  // past the run: shifted out
+        power[i] = static_cast<uint16_t>(1u << (16 - kBits - bit % 8));
+      }
+    }
+  };
+};
+
+}  // namespace
+}  // namespace octavo::avx2

@@ -1,0 +1,203 @@
+// kernels/avx512: 16 lanes of int32, or 32 of int16, in one register (AVX-512 F, BW, VL, DQ; with
+// VNNI and VBMI one instruction each for a product with its sum and for a table of 128 bytes).
+#pragma once
+
+#include <immintrin.h>
+
+#include <cstdint>
+#include <cstring>
+
+namespace octavo::avx512 {
+namespace {
+
+#if defined(__AVX512VNNI__) && defined(__AVX512VBMI__)
+#define OCTAVO_VNNI 1
+#else
+#define OCTAVO_VNNI 0
+#endif
+
+/// round(32 * value), half away from zero, of the non-negative codes of E4M3; 0x7F reads as 480.
+struct E4m3Table {
+  alignas(64) uint8_t low[128] = {};
+  alignas(64) uint8_t high[128] = {};
+  constexpr E4m3Table() {
+    for (int code = 0; code < 128; ++code) {
+      const int exponent = code >> 3, mantissa = code & 7;
+      // 32 * value = (8 + mantissa) * 2^(exponent - 5); subnormals are below one half.
+      const int sixteenths = exponent == 0 ? mantissa : (8 + mantissa) << (exponent - 1);
+      const int value = (sixteenths + 8) / 16;
+      low[code] = static_cast<uint8_t>(value & 255);
+      high[code] = static_cast<uint8_t>(value >> 8);
+    }
+  }
+};
+
+struct Ints {
+  __m512i v;
+
+  static Ints zero() { return {_mm512_setzero_si512()}; }
+  static Ints load(const void* p) { return {_mm512_loadu_si512(p)}; }
+  void store(void* p) const { _mm512_storeu_si512(p, v); }
+  static Ints bits(Vec x) { return {_mm512_castps_si512(x.v)}; }
+  Vec floats() const { return {_mm512_castsi512_ps(v)}; }
+  Vec to_float() const { return {_mm512_cvtepi32_ps(v)}; }
+  static Ints broadcast_pair(const int16_t* p) {
+    int32_t pair;
+    std::memcpy(&pair, p, 4);
+    return {_mm512_set1_epi32(pair)};
+  }
+  static Ints dot(Ints sum, Ints a, Ints b) {
+#if OCTAVO_VNNI
+    return {_mm512_dpwssd_epi32(sum.v, a.v, b.v)};
+#else
+    return {_mm512_add_epi32(sum.v, _mm512_madd_epi16(a.v, b.v))};
+#endif
+  }
+
+  static Ints add_pairs32(Ints a, Ints b) {
+    return {_mm512_add_epi32(_mm512_unpacklo_epi32(a.v, b.v), _mm512_unpackhi_epi32(a.v, b.v))};
+  }
+  static Ints add_pairs64(Ints a, Ints b) {
+    return {_mm512_add_epi32(_mm512_unpacklo_epi64(a.v, b.v), _mm512_unpackhi_epi64(a.v, b.v))};
+  }
+  static Ints add_pairs128(Ints a, Ints b) {
+    return {_mm512_add_epi32(_mm512_shuffle_i32x4(a.v, b.v, 0x88),
+                             _mm512_shuffle_i32x4(a.v, b.v, 0xdd))};
+  }
+
+  /// rows[i] lane j becomes rows[j] lane i.
+  static void transpose(Ints (&rows)[16]) {
+    __m512i t[16];
+    for (int i = 0; i < 16; i += 2) {
+      t[i] = _mm512_unpacklo_epi32(rows[i].v, rows[i + 1].v);
+      t[i + 1] = _mm512_unpackhi_epi32(rows[i].v, rows[i + 1].v);
+    }
+    __m512i u[16];
+    for (int i = 0; i < 16; i += 4) {
+      u[i] = _mm512_unpacklo_epi64(t[i], t[i + 2]);
+      u[i + 1] = _mm512_unpackhi_epi64(t[i], t[i + 2]);
+      u[i + 2] = _mm512_unpacklo_epi64(t[i + 1], t[i + 3]);
+      u[i + 3] = _mm512_unpackhi_epi64(t[i + 1], t[i + 3]);
+    }
+    // u[4 r + c], 128-bit lane L: column 4 L + c of rows 4 r to 4 r + 3.
+    for (int c = 0; c < 4; ++c) {
+      const __m512i a = _mm512_shuffle_i32x4(u[c], u[c + 4], 0x88);       // L 0, 2 of r 0, 1
+      const __m512i b = _mm512_shuffle_i32x4(u[c], u[c + 4], 0xdd);       // L 1, 3
+      const __m512i d = _mm512_shuffle_i32x4(u[c + 8], u[c + 12], 0x88);  // of r 2, 3
+      const __m512i e = _mm512_shuffle_i32x4(u[c + 8], u[c + 12], 0xdd);
+      rows[c].v = _mm512_shuffle_i32x4(a, d, 0x88);
+      rows[c + 8].v = _mm512_shuffle_i32x4(a, d, 0xdd);
+      rows[c + 4].v = _mm512_shuffle_i32x4(b, e, 0x88);
+      rows[c + 12].v = _mm512_shuffle_i32x4(b, e, 0xdd);
+    }
+  }
+
+  /// 64 codes of E4M3 as round(32 * value).
+  static void e4m3(const uint8_t* p, Ints& first, Ints& second) {
+    const __m512i bytes = _mm512_loadu_si512(p);
+#if OCTAVO_VNNI
+    static constexpr E4m3Table kTable;
+    const __m512i low = _mm512_permutex2var_epi8(_mm512_load_si512(kTable.low), bytes,
+                                                 _mm512_load_si512(kTable.low + 64));
+    const __m512i high = _mm512_permutex2var_epi8(_mm512_load_si512(kTable.high), bytes,
+                                                  _mm512_load_si512(kTable.high + 64));
+    // The sign goes to the top of each element; what has one becomes 2^15 less itself.
+    const __m512i signs = _mm512_set1_epi8(-128), top = _mm512_set1_epi16(-32768);
+    const __m512i signed_high = _mm512_ternarylogic_epi32(high, bytes, signs, 0xf8);  // h | b & s
+    const __m512i a = _mm512_unpacklo_epi8(low, signed_high);
+    const __m512i b = _mm512_unpackhi_epi8(low, signed_high);
+    first.v = _mm512_mask_sub_epi16(a, _mm512_movepi16_mask(a), top, a);
+    second.v = _mm512_mask_sub_epi16(b, _mm512_movepi16_mask(b), top, b);
+#else
+    // (8 + mantissa) * 2^11 times 2^(exponent - 1), rounded at 2^15. A negative code is the
+    // complement of its magnitude: one step of 2^-11 more, which sends halves away from zero.
+    const __m512i exponent = _mm512_and_si512(_mm512_srli_epi16(bytes, 3), _mm512_set1_epi8(15));
+    const __m512i power_low = _mm512_shuffle_epi8(
+        _mm512_broadcast_i32x4(_mm_setr_epi8(0, 1, 2, 4, 8, 16, 32, 64, -128, 0, 0, 0, 0, 0, 0, 0)),
+        exponent);
+    const __m512i power_high = _mm512_shuffle_epi8(
+        _mm512_broadcast_i32x4(_mm_setr_epi8(0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 4, 8, 16, 32, 64)),
+        exponent);
+    const __m512i mantissa =
+        _mm512_or_si512(_mm512_and_si512(_mm512_slli_epi16(bytes, 3), _mm512_set1_epi8(0x38)),
+                        _mm512_set1_epi8(0x40));
+    const __m512i sign = _mm512_movm_epi8(_mm512_movepi8_mask(bytes));
+    const __m512i high = _mm512_xor_si512(mantissa, sign);
+    first.v = _mm512_mulhrs_epi16(_mm512_unpacklo_epi8(sign, high),
+                                  _mm512_unpacklo_epi8(power_low, power_high));
+    second.v = _mm512_mulhrs_epi16(_mm512_unpackhi_epi8(sign, high),
+                                   _mm512_unpackhi_epi8(power_low, power_high));
+#endif
+  }
+
+  /// 64 codes of E2M1 as twice their value.
+  static void e2m1(const uint8_t* p, Ints& first, Ints& second) {
+    // In the high byte of each element, so that one shift extends the sign.
+    const __m512i table = _mm512_broadcast_i32x4(
+        _mm_setr_epi8(0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12));
+    const __m512i bytes = _mm512_shuffle_epi8(table, nibbles(p));
+    const __m512i zero = _mm512_setzero_si512();
+    first.v = _mm512_srai_epi16(_mm512_unpacklo_epi8(zero, bytes), 8);
+    second.v = _mm512_srai_epi16(_mm512_unpackhi_epi8(zero, bytes), 8);
+  }
+
+  /// 64 unsigned codes of kBits bits; reads up to 8 bytes past them unless kBits is 4 or 8.
+  template <int kBits>
+  static void codes(const uint8_t* p, Ints& first, Ints& second) {
+    __m512i bytes;
+    if constexpr (kBits == 8) bytes = _mm512_loadu_si512(p);
+    if constexpr (kBits == 4) bytes = nibbles(p);
+    if constexpr (kBits != 4 && kBits != 8) bytes = spread<kBits>(p);
+    const __m512i zero = _mm512_setzero_si512();
+    first.v = _mm512_unpacklo_epi8(bytes, zero);
+    second.v = _mm512_unpackhi_epi8(bytes, zero);
+  }
+
+ private:
+  /// 64 nibbles in order, one per byte.
+  static __m512i nibbles(const uint8_t* p) {
+    const __m256i bytes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+    // Each byte to 16 bits: low nibble stays, high nibble moves to the upper byte.
+    const __m512i wide = _mm512_cvtepu8_epi16(bytes);
+    return _mm512_and_si512(_mm512_or_si512(wide, _mm512_slli_epi16(wide, 4)),
+                            _mm512_set1_epi8(15));
+  }
+
+  /// 64 codes in order, one per byte: eight codes lie in kBits bytes.
+  template <int kBits>
+  static __m512i spread(const uint8_t* p) {
+#if OCTAVO_VNNI
+    alignas(64) static constexpr Spread<kBits> kSpread;
+    const __m512i source = _mm512_maskz_loadu_epi8((uint64_t{1} << (8 * kBits)) - 1, p);
+    const __m512i groups = _mm512_permutexvar_epi8(_mm512_load_si512(kSpread.index), source);
+    const __m512i shifts = _mm512_load_si512(kSpread.shift);
+    return _mm512_and_si512(_mm512_multishift_epi64_epi8(shifts, groups),
+                            _mm512_set1_epi8((1 << kBits) - 1));
+#else
+    uint64_t out[8];
+    for (int i = 0; i < 8; ++i) {
+      uint64_t packed = 0;
+      std::memcpy(&packed, p + i * kBits, kBits);
+      out[i] = _pdep_u64(packed, 0x0101010101010101u * ((1u << kBits) - 1));
+    }
+    return _mm512_loadu_si512(out);
+#endif
+  }
+
+#if OCTAVO_VNNI
+  template <int kBits>
+  struct Spread {
+    alignas(64) uint8_t index[64] = {};
+    alignas(64) uint8_t shift[64] = {};
+    constexpr Spread() {
+      for (int i = 0; i < 64; ++i) {
+        index[i] = static_cast<uint8_t>(i / 8 * kBits + (i % 8 < kBits ? i % 8 : kBits - 1));
+        shift[i] = static_cast<uint8_t>(i % 8 * kBits);
+      }
+    }
+  };
+#endif
+};
+
+}  // namespace
+}  // namespace octavo::avx512

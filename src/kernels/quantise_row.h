@@ -1,0 +1,56 @@
+// kernels: activations into integers. Part of body.h: see there.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+
+#include "kernels/integer_row.h"
+
+namespace octavo {
+namespace {
+
+/// One group of 32 values at the given half of a block.
+template <class V>
+void quantise_group(const float* x, int half, int16_t* block, float* scale, float* sum) {
+  const V a = V::load(x), b = V::load(x + 16), zero = V::zero();
+  const float maximum = V::max(a.abs(), b.abs()).maximum();
+  // 0 for finite values, else not a number: that must reach the output.
+  const float poison = (a * zero).sum() + (b * zero).sum();
+  // Smaller ones would overflow the inverse.
+  const bool tiny = maximum < 1e-30f;
+  const float step = tiny ? 0.0f : maximum / static_cast<float>(kIntegerMax);
+  const float inverse = tiny ? 0.0f : static_cast<float>(kIntegerMax) / maximum;
+  const V limit = V::broadcast(static_cast<float>(kIntegerMax));
+  int16_t codes[32];
+  V total = zero;
+  for (int i = 0; i < 2; ++i) {
+    const V scaled = V::round((i == 0 ? a : b) * V::broadcast(inverse));
+    const V code = V::min(V::max(scaled, zero - limit), limit);  // a NaN becomes -limit
+    code.store_int16(codes + 16 * i);
+    total = total + code;
+  }
+  *scale = step + poison;
+  *sum = total.sum() * *scale;
+  for (int run = 0; run < 4; ++run) {
+    std::memcpy(block + run % 2 * 32 + half * 16 + run / 2 * 8, codes + run * 8, 16);
+  }
+}
+
+template <class V>
+void quantise_row(const float* x, int64_t n, const IntegerRow& out) {
+  const int64_t blocks = integer_blocks(n);
+  for (int64_t g = 0; g < blocks * 2; ++g) {
+    float padded[32] = {};
+    const int64_t left = n - g * 32;
+    const float* values = x + g * 32;
+    if (left < 32) {
+      if (left > 0) std::memcpy(padded, values, static_cast<size_t>(left) * sizeof(float));
+      values = padded;
+    }
+    quantise_group<V>(values, static_cast<int>(g % 2), out.codes + g / 2 * kIntegerBlock,
+                      out.scales + g, out.sums + g);
+  }
+}
+
+}  // namespace
+}  // namespace octavo
