@@ -13,10 +13,18 @@
 namespace octavo {
 
 struct LoadOptions {
-  int threads = 0;             // 0 = one per physical core
+  int threads = 0;             // 0 = one per physical core, no more than a CPU quota pays for
+  bool pin = false;            // each thread to a core of its own, the calling one included
   bool exact = false;          // float32 throughout: the yardstick, slower
   int64_t context_length = 0;  // 0 = the checkpoint's own; never more than that
   int prefill_chunk = 512;     // prompt tokens per forward pass; results do not depend on it
+};
+
+/// How far the weights are on their way from disk to memory. A model works meanwhile, more slowly.
+struct LoadProgress {
+  uint64_t done = 0, total = 0;  // bytes
+  bool running = false;
+  bool too_large = false;  // for the memory that is free: nothing is read ahead
 };
 
 /// Copies share the weights. Several threads may generate at once: their forward passes take turns.
@@ -25,6 +33,8 @@ class Model {
   /// Maps the weights of a folder (BF16 or quantised, HF or MLX names) and loads its tokenizer,
   /// chat template and generation_config.json. Throws octavo::Error.
   static Model load(const std::filesystem::path& folder, const LoadOptions& options = {});
+
+  LoadProgress load_progress() const;
 
   int64_t vocab_size() const;
   int64_t context_length() const;

@@ -8,6 +8,7 @@
 #include <cmath>
 #include <cstring>
 #include <fstream>
+#include <map>
 #include <set>
 #include <string>
 #include <string_view>
@@ -117,6 +118,16 @@ std::optional<double> cpu_quota(const fs::path& root) {
 const std::vector<CpuCore>& process_cores() {
   static const std::vector<CpuCore> cores = physical_cores_of(allowed_cpus());
   return cores;
+}
+
+std::vector<int> one_cpu_per_node(const std::vector<CpuCore>& cores, size_t threads) {
+  std::map<int, int> cpu_of_node;
+  for (size_t i = 0; i < std::min(threads, cores.size()); ++i) {
+    cpu_of_node[cores[i].node] = cores[i].cpu;
+  }
+  std::vector<int> cpus;
+  for (const auto& [node, cpu] : cpu_of_node) cpus.push_back(cpu);
+  return cpus.size() > 1 ? cpus : std::vector<int>();
 }
 
 int default_threads() {

@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 
+#include <cstddef>
 #include <filesystem>
 #include <optional>
 #include <vector>
@@ -27,6 +28,9 @@ std::optional<double> cpu_quota(const std::filesystem::path& root = "/");
 /// The cores that this process was allowed when first asked: later pinning of single threads does
 /// not change it.
 const std::vector<CpuCore>& process_cores();
+
+/// A CPU on every node that has one of the first `threads` cores; none if that is a single node.
+std::vector<int> one_cpu_per_node(const std::vector<CpuCore>& cores, size_t threads);
 
 /// Threads worth starting: one per core of process_cores(), no more than the quota pays for.
 int default_threads();

@@ -135,6 +135,12 @@ const std::vector<std::string>& Checkpoint::notes() const {
   return impl_->notes;
 }
 
+std::vector<std::span<const std::byte>> Checkpoint::mappings() const {
+  std::vector<std::span<const std::byte>> result;
+  for (const SafetensorsFile& shard : impl_->shards) result.push_back(shard.file().bytes());
+  return result;
+}
+
 void Checkpoint::release(const TensorView& tensor) const {
   for (const SafetensorsFile& shard : impl_->shards) {
     const auto bytes = shard.file().bytes();

@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -35,6 +36,9 @@ class Checkpoint {
 
   /// Oddities that do no harm: a total_size that lies, tensors or files the index does not name.
   const std::vector<std::string>& notes() const;
+
+  /// The bytes of every shard.
+  std::vector<std::span<const std::byte>> mappings() const;
 
   /// Lets go of the pages of a tensor that was read (MappedFile::release).
   void release(const TensorView& tensor) const;

@@ -1,8 +1,14 @@
 #include "cli/model_flags.h"
 
+#include <unistd.h>
+
 #include <charconv>
+#include <chrono>
+#include <thread>
+#include <utility>
 
 #include "base/fail.h"
+#include "base/progress.h"
 
 namespace octavo::cli {
 namespace {
@@ -11,6 +17,24 @@ template <typename T>
 bool parse_whole(std::string_view text, T& value) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   return error == std::errc() && end == text.data() + text.size();
+}
+
+/// Waits for weights that come from disk, if a terminal can show the progress: front to back they
+/// come faster than in the order of a forward pass, which needs nearly all of them. Weights that
+/// will be there within a second are not waited for.
+void show_loading(const Model& model) {
+  constexpr auto kSample = std::chrono::milliseconds(20);
+  constexpr auto kTick = std::chrono::milliseconds(100);
+  LoadProgress last = model.load_progress();
+  if (!last.running || ::isatty(STDERR_FILENO) != 1) return;
+  std::this_thread::sleep_for(kSample);
+  LoadProgress now = model.load_progress();
+  if ((now.done - last.done) * (std::chrono::seconds(1) / kSample) >= now.total - now.done) return;
+  Progress bar("reading the weights", now.total);
+  for (uint64_t shown = 0; now.running; now = model.load_progress()) {
+    bar.advance(now.done - std::exchange(shown, now.done));
+    std::this_thread::sleep_for(kTick);
+  }
 }
 
 std::map<int32_t, double> parse_biases(const std::vector<std::string>& texts) {
@@ -42,12 +66,19 @@ std::string check_seed(const std::string& text) {
   return parse_whole(text, seed) ? "" : "\"" + text + "\", expected a number from 0 to 2^64 - 1";
 }
 
+Model ModelFlags::open() const {
+  Model model = Model::load(folder, load);
+  show_loading(model);
+  return model;
+}
+
 void add_model_flags(CLI::App& command, ModelFlags& flags) {
   const std::string group = "Model";
   command.add_option("-m,--model", flags.folder, "Checkpoint folder")->required()->group(group);
   command.add_option("--threads", flags.load.threads, "Threads; 0: one per physical core")
       ->capture_default_str()
       ->group(group);
+  command.add_flag("--pin", flags.load.pin, "Keep each thread on a core of its own")->group(group);
   command.add_flag("--exact", flags.load.exact, "float32 throughout, slower")->group(group);
   command
       .add_option("--context", flags.load.context_length,

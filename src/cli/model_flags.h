@@ -14,7 +14,7 @@ struct ModelFlags {
   std::string folder;
   LoadOptions load;
 
-  Model open() const { return Model::load(folder, load); }
+  Model open() const;
 };
 
 void add_model_flags(CLI::App& command, ModelFlags& flags);

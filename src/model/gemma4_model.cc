@@ -1,8 +1,10 @@
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <utility>
 
 #include "backend/cpu/cpu_backend.h"
+#include "base/cpu_topology.h"
 #include "base/fail.h"
 #include "model/decoder_layer.h"
 #include "model/gemma4_work.h"
@@ -13,13 +15,22 @@
 namespace octavo {
 namespace {
 
+/// The page cache lies on the node of the thread that first reads a page.
+std::vector<int> prefault_cpus(const ModelOptions& options) {
+  if (!options.pin) return {};
+  const auto threads =
+      static_cast<size_t>(options.threads > 0 ? options.threads : default_threads());
+  return one_cpu_per_node(process_cores(), threads);
+}
+
 class Gemma4Model : public LanguageModel {
  public:
   Gemma4Model(const std::filesystem::path& folder, const ModelOptions& options)
       : checkpoint_(Checkpoint::open(folder)),
         config_(ModelConfig::parse(checkpoint_.config(), (folder / "config.json").string())),
-        backend_(options.threads) {
+        backend_(options.threads, options.pin) {
     refuse_unsupported(folder);
+    prefault_.emplace(checkpoint_.mappings(), prefault_cpus(options));
     weights_ = bind_weights(checkpoint_, config_);
     const float scale = std::sqrt(static_cast<float>(config_.text.hidden_size));
     // In BF16 the reference implementations round the scale: sqrt(2816) = 53.07 becomes 53.
@@ -30,6 +41,7 @@ class Gemma4Model : public LanguageModel {
 
   const ModelConfig& config() const override { return config_; }
   KvCache make_cache() const override { return KvCache(kv_shape_); }
+  const Prefault& prefault() const override { return *prefault_; }
   void forward(const PackedBatch& batch, std::span<float> logits) override;
   uint64_t bytes_per_token() const override {
     const ModelWork total = work();
@@ -92,6 +104,7 @@ class Gemma4Model : public LanguageModel {
   std::vector<std::vector<float>> frequencies_;  // all different
   std::vector<size_t> rope_of_layer_;            // index into frequencies_
   Profile* profile_ = nullptr;
+  std::optional<Prefault> prefault_;  // the last: it reads what others own
 };
 
 void Gemma4Model::forward(const PackedBatch& batch, std::span<float> logits) {

@@ -9,6 +9,7 @@
 
 #include "backend/kv_cache.h"
 #include "backend/profile.h"
+#include "base/prefault.h"
 #include "checkpoint/model_config.h"
 
 namespace octavo {
@@ -16,6 +17,7 @@ namespace octavo {
 struct ModelOptions {
   bool exact = false;  // f32 KV cache and unrounded embedding scale: for parity checks
   int threads = 0;     // 0 = physical cores
+  bool pin = false;    // each thread to a core of its own
 };
 
 /// `count` consecutive tokens of one sequence inside a PackedBatch.
@@ -50,6 +52,9 @@ class LanguageModel {
 
   virtual const ModelConfig& config() const = 0;
   virtual KvCache make_cache() const = 0;
+
+  /// The weights on their way into memory; the model can be used meanwhile.
+  virtual const Prefault& prefault() const = 0;
 
   /// Runs the batch, appends its keys and values to the caches, and writes the logits (f32, after
   /// the softcap) of `logit_rows` to `logits` [logit_rows, vocab].

@@ -7,6 +7,15 @@ namespace octavo {
 
 Model::Model(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
+LoadProgress Model::load_progress() const {
+  if (!impl_->language_model) return {};
+  const Prefault& prefault = impl_->language_model->prefault();
+  return {.done = prefault.done(),
+          .total = prefault.total(),
+          .running = prefault.running(),
+          .too_large = prefault.too_large()};
+}
+
 int64_t Model::vocab_size() const {
   return impl_->vocab_size;
 }

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "engine/decoder.h"
+#include "model/language_model.h"
 #include "octavo/model.h"
 #include "session/special_tokens.h"
 #include "text/chat_template.h"
@@ -21,6 +22,7 @@ struct Model::Impl {
   int64_t vocab_size = 0;
   int64_t context_length = 0;
   uint64_t bytes_per_token = 0;
+  std::shared_ptr<LanguageModel> language_model;           // null where a script plays the model
   std::function<std::unique_ptr<Decoder>()> make_decoder;  // an empty sequence
 };
 

@@ -1,3 +1,4 @@
+#include <future>
 #include <mutex>
 
 #include "base/fail.h"
@@ -45,14 +46,16 @@ GenerationOptions sampling_defaults(const GenerationConfig& config) {
 
 Model Model::load(const std::filesystem::path& folder, const LoadOptions& options) {
   check(options);
-  const std::shared_ptr<LanguageModel> language_model =
-      LanguageModel::load(folder, {.exact = options.exact, .threads = options.threads});
+  // A vocabulary of 262,144 takes longer than everything else.
+  auto tokenizer = std::async([&folder] { return Tokenizer::load(folder); });
+  const std::shared_ptr<LanguageModel> language_model = LanguageModel::load(
+      folder, {.exact = options.exact, .threads = options.threads, .pin = options.pin});
   const ModelConfig& config = language_model->config();
   const GenerationConfig generation = read_generation_config(folder);
 
   auto impl = std::make_shared<Impl>();
-  impl->tokenizer = Tokenizer::load(folder);
   impl->chat_template = ChatTemplate::load(folder);
+  impl->tokenizer = tokenizer.get();
   impl->defaults = sampling_defaults(generation);
   impl->vocab_size = config.text.vocab_size;
   impl->context_length = usable_context(options, config.text.max_position_embeddings);
@@ -60,6 +63,7 @@ Model Model::load(const std::filesystem::path& folder, const LoadOptions& option
   std::vector<int32_t> eos = config.eos_token_ids;
   eos.insert(eos.end(), generation.eos_token_ids.begin(), generation.eos_token_ids.end());
   impl->special = SpecialTokens::find(*impl->tokenizer, eos, impl->vocab_size);
+  impl->language_model = language_model;
   impl->make_decoder = [language_model, turn = std::make_shared<std::mutex>(),
                         chunk = options.prefill_chunk] {
     return make_sequence_decoder(Sequence(*language_model, chunk), turn);

@@ -38,6 +38,13 @@ TEST_F(Topology, OneCpuPerCoreNodeByNode) {
   EXPECT_EQ(physical_cores_of({3, 4, 6, 7}, root_), (std::vector<CpuCore>{{4, 0}, {6, 0}, {3, 1}}));
 }
 
+TEST(OneCpuPerNode, OnlyWhereThreadsSpreadOverNodes) {
+  const std::vector<CpuCore> cores{{0, 0}, {2, 0}, {1, 1}, {3, 1}};
+  EXPECT_EQ(one_cpu_per_node(cores, 4), (std::vector<int>{2, 3}));
+  EXPECT_EQ(one_cpu_per_node(cores, 3), (std::vector<int>{2, 1}));
+  EXPECT_EQ(one_cpu_per_node(cores, 2), std::vector<int>());
+}
+
 TEST_F(Topology, WithoutDescriptionsEveryCpuIsACore) {
   EXPECT_EQ(physical_cores_of({2, 5}, root_), (std::vector<CpuCore>{{2, 0}, {5, 0}}));
 }

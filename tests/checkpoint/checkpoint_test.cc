@@ -53,6 +53,9 @@ TEST_F(CheckpointTest, ReadsAnIndexedPair) {
   EXPECT_EQ(checkpoint.find("c"), nullptr);
   EXPECT_EQ(std::memcmp(checkpoint.get("b").bytes.data(), "efgh", 4), 0);
   EXPECT_TRUE(checkpoint.notes().empty());
+  ASSERT_EQ(checkpoint.mappings().size(), 2u);
+  EXPECT_EQ(checkpoint.mappings()[1].data() + checkpoint.mappings()[1].size(),
+            checkpoint.get("b").bytes.data() + 4);
   checkpoint.release(checkpoint.get("b"));
   EXPECT_EQ(std::memcmp(checkpoint.get("b").bytes.data(), "efgh", 4), 0);
   EXPECT_NO_THROW(checkpoint.check_unchanged());

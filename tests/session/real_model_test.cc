@@ -1,6 +1,7 @@
 // Sessions over the demo model: reuse, forks, rewinds, threads and chunks never change an answer.
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <thread>
 
 #include "octavo/octavo.h"
@@ -165,6 +166,25 @@ TEST(RealModelTest, RefusesBadLoadOptions) {
         LoadOptions{.context_length = int64_t{1} << 40}, LoadOptions{.prefill_chunk = 0}}) {
     EXPECT_THROW(Model::load(kFolder, options), Error);
   }
+}
+
+TEST(RealModelTest, SaysHowFarItsWeightsAreInMemory) {
+  const Model model = Model::load(kFolder, {.threads = 1});
+  while (model.load_progress().running) std::this_thread::yield();
+  const LoadProgress progress = model.load_progress();
+  EXPECT_EQ(progress.total,
+            std::filesystem::file_size(std::string(kFolder) + "/model.safetensors"));
+  EXPECT_EQ(progress.done, progress.total);
+  EXPECT_FALSE(progress.too_large);
+}
+
+TEST(RealModelTest, PinnedThreadsGiveTheSameAnswers) {
+  std::thread([] {  // which stays pinned
+    EXPECT_EQ(converse(Model::load(kFolder, {.pin = true}), kGreedy),
+              converse(warm_model(), kGreedy));
+  })
+      .join();
+  EXPECT_THROW(Model::load(kFolder, {.threads = 1024, .pin = true}), Error);
 }
 
 TEST(RealModelTest, AContextCanBeMadeShorter) {

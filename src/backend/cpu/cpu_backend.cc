@@ -29,7 +29,7 @@ float* thread_scratch(int64_t floats) {
   return scratch.data();
 }
 
-CpuBackend::CpuBackend(int threads) : pool_(threads), kernels_(kernels()) {}
+CpuBackend::CpuBackend(int threads, bool pin) : pool_(threads, pin), kernels_(kernels()) {}
 
 void CpuBackend::for_range(int64_t count, int64_t grain, int64_t work_per_item,
                            FunctionRef<void(int64_t, int64_t)> body) {

@@ -8,8 +8,8 @@ namespace octavo {
 
 class CpuBackend : public Backend {
  public:
-  /// `threads` as for ThreadPool.
-  explicit CpuBackend(int threads = 0);
+  /// `threads` and `pin` as for ThreadPool.
+  explicit CpuBackend(int threads = 0, bool pin = false);
 
   Tensor embed(const WeightMatrix& table, std::span<const int32_t> tokens, float scale) override;
   Tensor norm(const Tensor& x, const Vector& weight, float eps) override;
