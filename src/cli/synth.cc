@@ -98,7 +98,7 @@ void add_synth(CLI::App& app) {
       ->check(CLI::Range(0, 1024));
   command->add_flag("--quiet", options.layout.quiet, "No progress, no report");
   command->footer(R"(Examples:
-  Twelve layers of the 26B-A4B model in the published MXFP8 layout, 11.9 GB:
+  Twelve layers of the 26B-A4B model in the published MXFP8 layout, 11.05 GB:
     octavo synth --like 26b-a4b --layers 12 --recipe unsloth -o synth-12
   The whole model in MXFP4:
     octavo synth --like 26b-a4b -q --q-mode mxfp4 -o synth-mxfp4

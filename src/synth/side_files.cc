@@ -137,7 +137,7 @@ ordered_json generation_config() {
 void check_vocabulary_size(int64_t size, const std::string& source) {
   if (size < kMinVocabulary) {
     fail(ErrorCode::kBadRequest,
-         "{}: vocab_size is {}, expected at least {}: the tokenizer's bytes and special tokens",
+         "{}: vocab_size is {}, expected at least {}: the bytes, special tokens and the space",
          source, size, kMinVocabulary);
   }
 }

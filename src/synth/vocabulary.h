@@ -15,8 +15,8 @@ struct Vocabulary {
   std::vector<int32_t> special;
 };
 
-/// Smallest vocabulary with every byte and every special token.
-inline constexpr int64_t kMinVocabulary = 501;
+/// Smallest vocabulary with every byte, every special token and the space.
+inline constexpr int64_t kMinVocabulary = 502;
 
 /// Special tokens, newlines, runs of spaces and bytes have Gemma 4's ids, as far as `size` goes: a
 /// small vocabulary has those of images, audio and video at its end. At 262,144 tokens there are as
