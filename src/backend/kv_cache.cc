@@ -1,8 +1,11 @@
 #include "backend/kv_cache.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 #include <utility>
+
+#include "kernels/kernels.h"
 
 namespace octavo {
 
@@ -10,20 +13,18 @@ uint64_t KvShape::bytes_read(int64_t position) const {
   int64_t total = 0;
   for (const KvLayerShape& layer : layers) {
     const int64_t seen = layer.window > 0 ? std::min(layer.window, position + 1) : position + 1;
-    total += seen * 2 * layer.kv_heads * layer.head_dim * (bf16 ? 2 : 4);
+    total += seen * layer.kv_heads * KvLayout{format, layer.head_dim}.head_bytes() / kKvBlock;
   }
   return static_cast<uint64_t>(total);
 }
 
 KvCache::KvCache(std::shared_ptr<const KvShape> shape)
-    : shape_(std::move(shape)), layers_(shape_->layers.size()) {}
-
-int64_t KvCache::head_bytes(int64_t layer) const {
-  return kBlockTokens * shape_->layers[layer].head_dim * (shape_->bf16 ? 2 : 4);
-}
+    : shape_(std::move(shape)),
+      pool_(std::make_shared<BlockPool>()),
+      layers_(shape_->layers.size()) {}
 
 int64_t KvCache::block_bytes(int64_t layer) const {
-  return 2 * shape_->layers[layer].kv_heads * head_bytes(layer);
+  return shape_->layers[layer].kv_heads * shape_->layout(layer).head_bytes();
 }
 
 void KvCache::prepare_block(int64_t layer, int64_t index) {
@@ -35,7 +36,7 @@ void KvCache::prepare_block(int64_t layer, int64_t index) {
   Block& block = state.blocks[index];
   if (block && block.use_count() == 1) return;
   const auto size = static_cast<size_t>(block_bytes(layer));
-  Block fresh = std::make_shared_for_overwrite<std::byte[]>(size);
+  Block fresh = pool_->take(size);
   if (block) std::memcpy(fresh.get(), block.get(), size);
   block = std::move(fresh);
   state.pointers[index] = block.get();
@@ -67,11 +68,16 @@ void KvCache::expire(int64_t layer) {
 }
 
 void KvCache::fill_for_bench(int64_t count) {
-  // Random sign and mantissa, the exponent of 0.5.
-  const uint64_t keep = shape_->bf16 ? 0x807f807f807f807f : 0x807fffff807fffff;
-  const uint64_t set = shape_->bf16 ? 0x3f003f003f003f00 : 0x3f0000003f000000;
   const int64_t end = length_ + count;
-  uint64_t state = 0x9e3779b97f4a7c15;
+  std::vector<float> key, value;
+  uint32_t state = 0x9e3779b9;
+  const auto randomise = [&state](std::vector<float>& row) {
+    for (float& x : row) {
+      state ^= state << 13, state ^= state >> 17, state ^= state << 5;
+      // Random sign and mantissa, the exponent of 0.5.
+      x = std::bit_cast<float>((state & 0x807fffff) | 0x3f000000);
+    }
+  };
   while (length_ < end) {
     const int64_t step = std::min(kBlockTokens - length_ % kBlockTokens, end - length_);
     reserve(step);
@@ -79,14 +85,14 @@ void KvCache::fill_for_bench(int64_t count) {
       const KvLayerShape& layer = shape_->layers[i];
       // Nobody will see what the window has left behind by the end.
       if (layer.window > 0 && length_ + step + layer.window + 2 * kBlockTokens < end) continue;
-      const int64_t words = step * layer.head_dim * (shape_->bf16 ? 2 : 4) / 8;
-      for (int64_t head = 0; head < 2 * layer.kv_heads; ++head) {
-        std::byte* out = key(i, head, length_);  // the values' heads follow the keys'
-        for (int64_t w = 0; w < words; ++w) {
-          state ^= state << 13, state ^= state >> 7, state ^= state << 17;
-          const uint64_t word = (state & keep) | set;
-          std::memcpy(out + 8 * w, &word, 8);
-        }
+      key.resize(static_cast<size_t>(layer.head_dim));
+      value.resize(key.size());
+      for (int64_t item = 0; item < layer.kv_heads * step; ++item) {
+        const int64_t position = length_ + item % step;
+        randomise(key);
+        randomise(value);
+        kernels().write_kv(shape_->layout(i), position % kBlockTokens, key.data(), value.data(),
+                           head(i, item / step, position));
       }
     }
     commit(step);
@@ -113,22 +119,14 @@ void KvCache::truncate(int64_t length) {
   }
 }
 
-std::byte* KvCache::key(int64_t layer, int64_t head, int64_t position) {
-  const int64_t row = shape_->layers[layer].head_dim * (shape_->bf16 ? 2 : 4);
-  return layers_[layer].blocks[position / kBlockTokens].get() + head * head_bytes(layer) +
-         position % kBlockTokens * row;
+std::byte* KvCache::head(int64_t layer, int64_t head, int64_t position) {
+  return layers_[layer].blocks[position / kBlockTokens].get() +
+         head * shape_->layout(layer).head_bytes();
 }
 
-std::byte* KvCache::value(int64_t layer, int64_t head, int64_t position) {
-  return key(layer, shape_->layers[layer].kv_heads + head, position);
-}
-
-KvView KvCache::keys(int64_t layer, int64_t head) const {
-  return {layers_[layer].pointers.data(), head * head_bytes(layer), kBlockTokens, shape_->bf16};
-}
-
-KvView KvCache::values(int64_t layer, int64_t head) const {
-  return keys(layer, shape_->layers[layer].kv_heads + head);
+KvView KvCache::view(int64_t layer, int64_t head) const {
+  const KvLayout layout = shape_->layout(layer);
+  return {layers_[layer].pointers.data(), head * layout.head_bytes(), layout};
 }
 
 uint64_t KvCache::bytes() const {

@@ -6,7 +6,8 @@
 #include <memory>
 #include <vector>
 
-#include "kernels/kernels.h"
+#include "backend/block_pool.h"
+#include "kernels/attention.h"
 
 namespace octavo {
 
@@ -18,18 +19,19 @@ struct KvLayerShape {
 
 struct KvShape {
   std::vector<KvLayerShape> layers;
-  bool bf16 = true;  // else f32
+  KvFormat format = KvFormat::kBF16;
 
+  KvLayout layout(int64_t layer) const { return {format, layers[layer].head_dim}; }
   /// Keys and values, in bytes, that a query at `position` sees, its own included.
   uint64_t bytes_read(int64_t position) const;
 };
 
 /// Copying is a fork: both copies share their blocks, and a shared block is copied before it is
 /// written. Blocks that have left a sliding layer's window (plus one block of slack, so that a
-/// short rewind stays possible) are let go.
+/// short rewind stays possible) are let go; what a cache and its forks let go serves them again.
 class KvCache {
  public:
-  static constexpr int64_t kBlockTokens = 64;
+  static constexpr int64_t kBlockTokens = kKvBlock;
 
   explicit KvCache(std::shared_ptr<const KvShape> shape);
 
@@ -49,32 +51,27 @@ class KvCache {
   /// Forgets positions from `length` on. Requires can_truncate(length).
   void truncate(int64_t length);
 
-  /// First element of a reserved, uncommitted position.
-  std::byte* key(int64_t layer, int64_t head, int64_t position);
-  std::byte* value(int64_t layer, int64_t head, int64_t position);
-  KvView keys(int64_t layer, int64_t head) const;
-  KvView values(int64_t layer, int64_t head) const;
+  /// The part of a head in the block of a reserved, uncommitted position, to be written there.
+  std::byte* head(int64_t layer, int64_t head, int64_t position);
+  KvView view(int64_t layer, int64_t head) const;
 
   const KvShape& shape() const { return *shape_; }
   /// Bytes of the blocks this cache refers to; shared blocks count in every sharer.
   uint64_t bytes() const;
 
  private:
-  using Block = std::shared_ptr<std::byte[]>;
-
-  // [keys of head 0, keys of head 1, …, values of head 0, …], kBlockTokens positions each.
   struct Layer {
-    std::vector<Block> blocks;               // null once expired
+    std::vector<Block> blocks;               // all heads side by side; null once expired
     std::vector<const std::byte*> pointers;  // the same, for kernels
     int64_t first_kept = 0;                  // blocks below are null
   };
 
-  int64_t head_bytes(int64_t layer) const;
   int64_t block_bytes(int64_t layer) const;
   void prepare_block(int64_t layer, int64_t index);
   void expire(int64_t layer);
 
   std::shared_ptr<const KvShape> shape_;
+  std::shared_ptr<BlockPool> pool_;
   std::vector<Layer> layers_;
   int64_t length_ = 0;
 };

@@ -6,6 +6,7 @@
 #include "kernels/attention_body.h"
 #include "kernels/elementwise.h"
 #include "kernels/kernels.h"
+#include "kernels/kv_write.h"
 #include "kernels/matmul_exact.h"
 #include "kernels/matmul_integer.h"
 #include "kernels/quantise_row.h"
@@ -15,8 +16,9 @@ namespace {
 
 template <class V>
 constexpr Kernels make_kernels(std::string_view name) {
-  return {name,        matmul<V>,        matmul_integer<V>, quantise_row<V>, decode_row<V>,
-          rms_norm<V>, gelu_multiply<V>, softcap<V>,        accumulate<V>,   attention<V>};
+  return {name,        matmul<V>,         matmul_integer<V>, quantise_row<V>, decode_row<V>,
+          rms_norm<V>, gelu_multiply<V>,  softcap<V>,        accumulate<V>,   rotate<V>,
+          write_kv<V>, attention_span<V>, attention_merge<V>};
 }
 
 }  // namespace

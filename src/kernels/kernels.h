@@ -11,31 +11,11 @@
 #include <string_view>
 #include <vector>
 
+#include "kernels/attention.h"
 #include "kernels/integer_row.h"
 #include "kernels/matrix_view.h"
 
 namespace octavo {
-
-/// Keys or values of one KV head: position p starts (p % block_tokens) * head_dim elements after
-/// blocks[p / block_tokens] + offset.
-struct KvView {
-  const std::byte* const* blocks;  // one pointer per block of the sequence
-  int64_t offset;                  // bytes from a block's start to this head's first element
-  int64_t block_tokens;
-  bool bf16;  // else f32
-};
-
-/// One query position against one KV head shared by `group` query heads.
-struct AttentionArgs {
-  const float* query;  // [group, head_dim]
-  int64_t group;
-  int64_t head_dim;  // multiple of 16
-  KvView keys, values;
-  int64_t begin, end;    // key positions [begin, end), end > begin
-  float* scores;         // scratch, group * stride floats
-  int64_t score_stride;  // >= end - begin rounded up to 16
-  float* out;            // [group, head_dim]
-};
 
 struct Kernels {
   std::string_view name;
@@ -70,8 +50,22 @@ struct Kernels {
   /// out += weight * x.
   void (*accumulate)(const float* x, float weight, int64_t n, float* out);
 
-  /// softmax(query . keys) . values; scale 1.
-  void (*attention)(const AttentionArgs& args);
+  /// Rotates element i with element i + half (rotate-half convention), in place.
+  void (*rotate)(float* x, const float* cos, const float* sin, int64_t half);
+
+  /// Stores one position's key and value [head_dim] at `slot` of the block part at `head`.
+  void (*write_kv)(const KvLayout& layout, int64_t slot, const float* key, const float* value,
+                   std::byte* head);
+
+  /// softmax(queries . keys) . values, scale 1, over the keys of one span, not yet divided by the
+  /// sum of probabilities: `partial` holds partial_stride(head_dim) floats per row of the tile,
+  /// `scores` is scratch of kScoreStride floats per row.
+  void (*attention_span)(const AttentionTile& tile, int64_t span, float* partial, float* scores);
+
+  /// Adds a span's partial results to tile.out; to be called for the spans of the tile in ascending
+  /// order. `state`: two floats per row, kept between the calls. The last call divides.
+  void (*attention_merge)(const AttentionTile& tile, int64_t span, const float* partial,
+                          float* state);
 };
 
 /// Rows decoded together by `matmul`.

@@ -35,7 +35,7 @@ class Gemma4Model : public LanguageModel {
     const float scale = std::sqrt(static_cast<float>(config_.text.hidden_size));
     // In BF16 the reference implementations round the scale: sqrt(2816) = 53.07 becomes 53.
     embed_scale_ = options.exact ? scale : bf16_to_float(float_to_bf16(scale));
-    kv_shape_ = make_kv_shape(options.exact);
+    kv_shape_ = make_kv_shape(options);
     make_frequencies();
   }
 
@@ -74,9 +74,11 @@ class Gemma4Model : public LanguageModel {
     }
   }
 
-  std::shared_ptr<const KvShape> make_kv_shape(bool exact) const {
+  std::shared_ptr<const KvShape> make_kv_shape(const ModelOptions& options) const {
     auto shape = std::make_shared<KvShape>();
-    shape->bf16 = !exact;
+    shape->format = options.exact     ? KvFormat::kF32
+                    : options.int8_kv ? KvFormat::kInt8
+                                      : KvFormat::kBF16;
     for (const LayerConfig& layer : config_.text.layers) {
       shape->layers.push_back(
           {layer.kv_heads, layer.head_dim, layer.full_attention ? 0 : config_.text.sliding_window});

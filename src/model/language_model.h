@@ -15,9 +15,10 @@
 namespace octavo {
 
 struct ModelOptions {
-  bool exact = false;  // f32 KV cache and unrounded embedding scale: for parity checks
-  int threads = 0;     // 0 = physical cores
-  bool pin = false;    // each thread to a core of its own
+  bool exact = false;    // f32 KV cache and unrounded embedding scale: for parity checks
+  bool int8_kv = false;  // 8-bit keys and values instead of BF16; not with `exact`
+  int threads = 0;       // 0 = physical cores
+  bool pin = false;      // each thread to a core of its own
 };
 
 /// `count` consecutive tokens of one sequence inside a PackedBatch.

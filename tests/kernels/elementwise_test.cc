@@ -1,12 +1,10 @@
-// Norm, activation, softcap and attention of every instruction set against double.
+// Norm, activation and softcap of every instruction set against double.
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <cstring>
 #include <random>
 
 #include "kernels/kernels.h"
-#include "numerics/bfloat16.h"
 
 namespace octavo {
 namespace {
@@ -86,80 +84,6 @@ TEST_P(EveryIsa, Accumulate) {
   const auto before = out;
   k().accumulate(x.data(), 0.75f, 37, out.data());
   for (size_t i = 0; i < x.size(); ++i) EXPECT_NEAR(out[i], before[i] + 0.75 * x[i], 1e-6);
-}
-
-struct KvSample {
-  std::vector<std::vector<std::byte>> blocks;
-  std::vector<const std::byte*> pointers;
-  std::vector<std::vector<float>> rows;  // by position
-};
-
-KvSample make_kv(int64_t positions, int64_t dim, int64_t block, bool bf16, unsigned seed) {
-  KvSample sample;
-  const size_t size = bf16 ? 2 : 4;
-  for (int64_t p = 0; p < positions; ++p) {
-    if (p % block == 0) sample.blocks.emplace_back(static_cast<size_t>(block * dim) * size);
-    std::vector<float> row = random_values(dim, 0.4f, seed + static_cast<unsigned>(p));
-    std::byte* out = sample.blocks.back().data() + static_cast<size_t>(p % block * dim) * size;
-    for (int64_t i = 0; i < dim; ++i) {
-      if (bf16) {
-        const uint16_t bits = float_to_bf16(row[i]);
-        row[i] = bf16_to_float(bits);
-        std::memcpy(out + 2 * i, &bits, 2);
-      } else {
-        std::memcpy(out + 4 * i, &row[i], 4);
-      }
-    }
-    sample.rows.push_back(row);
-  }
-  for (const auto& b : sample.blocks) sample.pointers.push_back(b.data());
-  return sample;
-}
-
-TEST_P(EveryIsa, Attention) {
-  constexpr int64_t kBlock = 8;
-  for (const bool bf16 : {false, true}) {
-    for (const int64_t dim : {16, 32, 80, 256}) {
-      for (const int64_t group : {1, 2, 3, 4, 8}) {
-        for (const auto& [begin, end] : {std::pair<int64_t, int64_t>{0, 1}, {0, 40}, {13, 37}}) {
-          const KvSample keys = make_kv(end, dim, kBlock, bf16, 100);
-          const KvSample values = make_kv(end, dim, kBlock, bf16, 900);
-          const auto query = random_values(group * dim, 0.7f);
-          const int64_t stride = padded(end - begin);
-          std::vector<float> scores(static_cast<size_t>(group * stride));
-          std::vector<float> out(query.size());
-          k().attention({query.data(),
-                         group,
-                         dim,
-                         {keys.pointers.data(), 0, kBlock, bf16},
-                         {values.pointers.data(), 0, kBlock, bf16},
-                         begin,
-                         end,
-                         scores.data(),
-                         stride,
-                         out.data()});
-          for (int64_t g = 0; g < group; ++g) {
-            std::vector<double> weights;
-            double sum = 0;
-            for (int64_t p = begin; p < end; ++p) {
-              double dot = 0;
-              for (int64_t i = 0; i < dim; ++i) dot += double{query[g * dim + i]} * keys.rows[p][i];
-              weights.push_back(dot);
-            }
-            const double top = *std::max_element(weights.begin(), weights.end());
-            for (double& w : weights) sum += w = std::exp(w - top);
-            for (int64_t i = 0; i < dim; ++i) {
-              double expected = 0;
-              for (int64_t p = begin; p < end; ++p) {
-                expected += weights[p - begin] / sum * values.rows[p][i];
-              }
-              EXPECT_NEAR(out[g * dim + i], expected, 3e-6);
-            }
-          }
-        }
-      }
-    }
-  }
 }
 
 }  // namespace

@@ -1,45 +1,136 @@
-// Attention on the CPU: keys and values first, for all tokens, then every query on its own.
-#include <cstring>
+// Attention on the CPU: keys and values are stored first, for all tokens; then tiles of queries
+// that share a KV head are attended to, or single spans of keys where there are few tiles. The
+// results are the same bits either way (kernels/attention.h).
+#include <algorithm>
 
 #include "backend/cpu/cpu_backend.h"
-#include "numerics/bfloat16.h"
 
 namespace octavo {
 namespace {
-
-/// Rotates element i with element i + half (rotate-half convention), in place.
-void rotate(float* x, const float* cos, const float* sin, int64_t half) {
-  for (int64_t i = 0; i < half; ++i) {
-    const float a = x[i], b = x[i + half];
-    x[i] = a * cos[i] - b * sin[i];
-    x[i + half] = b * cos[i] + a * sin[i];
-  }
-}
-
-void store(const float* x, int64_t n, bool bf16, std::byte* out) {
-  if (!bf16) {
-    std::memcpy(out, x, static_cast<size_t>(n) * sizeof(float));
-    return;
-  }
-  for (int64_t i = 0; i < n; ++i) {
-    const uint16_t bits = float_to_bf16(x[i]);
-    std::memcpy(out + 2 * i, &bits, 2);
-  }
-}
 
 struct TokenPlace {
   KvCache* cache;
   int64_t position;
 };
 
-std::vector<TokenPlace> places(std::span<const AttentionSegment> segments) {
-  std::vector<TokenPlace> result;
+/// A tile's partial results of one span.
+struct SpanItem {
+  size_t tile;
+  int64_t span;
+  int64_t partial;  // index of its first float
+};
+
+/// Kept between calls: decoding allocates nothing.
+struct Work {
+  std::vector<TokenPlace> tokens;
+  std::vector<AttentionTile> tiles;
+  std::vector<SpanItem> spans;
+  std::vector<float> queries;
+  std::vector<float> partials;
+};
+
+template <class T>
+T* room_for(std::vector<T>& v, int64_t n) {
+  if (std::ssize(v) < n) v.resize(static_cast<size_t>(n));
+  return v.data();
+}
+
+/// Rows are not a power of two apart: they would compete for the same lines of the cache.
+int64_t query_stride(int64_t head_dim) {
+  return head_dim + kLanes;
+}
+
+void list_tokens(std::span<const AttentionSegment> segments, std::vector<TokenPlace>& tokens) {
+  tokens.clear();
   for (const AttentionSegment& segment : segments) {
     for (int64_t i = 0; i < segment.count; ++i) {
-      result.push_back({segment.cache, segment.cache->length() + i});
+      tokens.push_back({segment.cache, segment.cache->length() + i});
     }
   }
-  return result;
+}
+
+/// Later positions see more keys: the longest tiles come first, so that the threads end together.
+void list_tiles(const AttentionParams& p, std::span<const AttentionSegment> segments,
+                const float* queries, Tensor& out, std::vector<AttentionTile>& tiles) {
+  tiles.clear();
+  const int64_t group = p.heads / p.kv_heads, stride = query_stride(p.head_dim);
+  const int64_t most = std::max<int64_t>(1, kTileQueries / group);
+  for (const AttentionSegment& segment : segments) {
+    for (int64_t end = segment.count; end > 0;) {
+      const int64_t begin = (end - 1) / most * most, token = segment.first_token + begin;
+      for (int64_t h = 0; h < p.kv_heads; ++h) {
+        tiles.push_back({.queries = queries + (h * out.rows() + token) * group * stride,
+                         .query_stride = stride,
+                         .group = group,
+                         .positions = end - begin,
+                         .first_position = segment.cache->length() + begin,
+                         .window = p.window,
+                         .kv = segment.cache->view(p.layer, h),
+                         .out = out.row(token) + h * group * p.head_dim,
+                         .out_stride = padded(out.cols())});
+      }
+      end = begin;
+    }
+  }
+}
+
+/// Returns the floats that the partial results need.
+int64_t list_spans(const std::vector<AttentionTile>& tiles, std::vector<SpanItem>& spans) {
+  spans.clear();
+  int64_t floats = 0;
+  for (size_t i = 0; i < tiles.size(); ++i) {
+    const AttentionTile& tile = tiles[i];
+    for (int64_t span = tile.first_span(); span <= tile.last_span(); ++span) {
+      spans.push_back({i, span, floats});
+      floats += tile.rows() * partial_stride(tile.kv.layout.head_dim);
+    }
+  }
+  return floats;
+}
+
+/// Multiply-adds of a tile, roughly.
+int64_t work_of(const AttentionTile& tile) {
+  const int64_t last = tile.first_position + tile.positions - 1;
+  return tile.rows() * (last + 1 - tile.begin(last)) * tile.kv.layout.head_dim * 2;
+}
+
+void attend_tile(const Kernels& k, const AttentionTile& tile) {
+  const int64_t partial = tile.rows() * partial_stride(tile.kv.layout.head_dim);
+  const int64_t scores = tile.rows() * kScoreStride;
+  float* scratch = thread_scratch(partial + scores + 2 * tile.rows());
+  for (int64_t span = tile.first_span(); span <= tile.last_span(); ++span) {
+    k.attention_span(tile, span, scratch, scratch + partial);
+    k.attention_merge(tile, span, scratch, scratch + partial + scores);
+  }
+}
+
+void attend_spans(ThreadPool& pool, const Kernels& k, Work& work) {
+  const std::vector<AttentionTile>& tiles = work.tiles;
+  const std::vector<SpanItem>& spans = work.spans;
+  float* partials = room_for(work.partials, list_spans(tiles, work.spans));
+  pool.parallel_items(spans.size(), [&](size_t i, int) {
+    const AttentionTile& tile = tiles[spans[i].tile];
+    float* scores = thread_scratch(tile.rows() * kScoreStride);
+    k.attention_span(tile, spans[i].span, partials + spans[i].partial, scores);
+  });
+  for (const SpanItem& item : spans) {
+    const AttentionTile& tile = tiles[item.tile];
+    float* state = thread_scratch(2 * tile.rows());  // stays as it is from span to span
+    k.attention_merge(tile, item.span, partials + item.partial, state);
+  }
+}
+
+void attend(ThreadPool& pool, const Kernels& k, Work& work) {
+  const std::vector<AttentionTile>& tiles = work.tiles;
+  int64_t total = 0;
+  for (const AttentionTile& tile : tiles) total += work_of(tile);
+  if (total < kWorthThreads || pool.size() == 1) {
+    for (const AttentionTile& tile : tiles) attend_tile(k, tile);
+  } else if (std::ssize(tiles) < 4 * pool.size()) {
+    attend_spans(pool, k, work);
+  } else {
+    pool.parallel_items(tiles.size(), [&](size_t i, int) { attend_tile(k, tiles[i]); });
+  }
 }
 
 }  // namespace
@@ -47,53 +138,37 @@ std::vector<TokenPlace> places(std::span<const AttentionSegment> segments) {
 Tensor CpuBackend::attention(const AttentionParams& p, const Tensor& q, const Tensor& k,
                              const Tensor& v, const RopeTable& rope,
                              std::span<const AttentionSegment> segments) {
-  const std::vector<TokenPlace> tokens = places(segments);
-  const int64_t dim = p.head_dim, group = p.heads / p.kv_heads;
-  Tensor queries(q.rows(), q.cols());
-  Tensor out(q.rows(), q.cols());
+  thread_local Work work;
+  const int64_t dim = p.head_dim, group = p.heads / p.kv_heads, stride = query_stride(dim);
+  list_tokens(segments, work.tokens);
+  float* queries = room_for(work.queries, q.rows() * p.heads * stride);
+  const TokenPlace* tokens = work.tokens.data();
 
   for_range(q.rows(), 1, q.cols() * 8, [&](int64_t begin, int64_t end) {
-    float* head = thread_scratch(dim);
+    float* key = thread_scratch(2 * dim);
+    float* value = key + dim;
     for (int64_t t = begin; t < end; ++t) {
       const auto [cache, position] = tokens[t];
-      const bool bf16 = cache->shape().bf16;
+      const KvLayout layout = cache->shape().layout(p.layer);
+      const float *cos = rope.cos.row(t), *sin = rope.sin.row(t);
       for (int64_t h = 0; h < p.heads; ++h) {
-        float* query = queries.row(t) + h * dim;
+        float* query = queries + ((h / group * q.rows() + t) * group + h % group) * stride;
         kernels_.rms_norm(q.row(t) + h * dim, p.q_norm.data(), p.eps, 1.0f, dim, query);
-        rotate(query, rope.cos.row(t), rope.sin.row(t), dim / 2);
+        kernels_.rotate(query, cos, sin, dim / 2);
       }
       for (int64_t h = 0; h < p.kv_heads; ++h) {
-        kernels_.rms_norm(k.row(t) + h * dim, p.k_norm.data(), p.eps, 1.0f, dim, head);
-        rotate(head, rope.cos.row(t), rope.sin.row(t), dim / 2);
-        store(head, dim, bf16, cache->key(p.layer, h, position));
-        kernels_.rms_norm(v.row(t) + h * dim, nullptr, p.eps, 1.0f, dim, head);
-        store(head, dim, bf16, cache->value(p.layer, h, position));
+        kernels_.rms_norm(k.row(t) + h * dim, p.k_norm.data(), p.eps, 1.0f, dim, key);
+        kernels_.rotate(key, cos, sin, dim / 2);
+        kernels_.rms_norm(v.row(t) + h * dim, nullptr, p.eps, 1.0f, dim, value);
+        kernels_.write_kv(layout, position % kKvBlock, key, value,
+                          cache->head(p.layer, h, position));
       }
     }
   });
 
-  int64_t longest = 0;
-  for (const TokenPlace& place : tokens) longest = std::max(longest, place.position + 1);
-  const int64_t seen = p.window > 0 ? std::min(p.window, longest) : longest;
-  for_range(q.rows() * p.kv_heads, 1, group * dim * seen * 2, [&](int64_t begin, int64_t end) {
-    const int64_t stride = padded(seen);
-    float* scores = thread_scratch(group * stride);
-    for (int64_t item = begin; item < end; ++item) {
-      const int64_t t = item / p.kv_heads, h = item % p.kv_heads;
-      const auto [cache, position] = tokens[t];
-      const int64_t first = p.window > 0 ? std::max<int64_t>(0, position - p.window + 1) : 0;
-      kernels_.attention({.query = queries.row(t) + h * group * dim,
-                          .group = group,
-                          .head_dim = dim,
-                          .keys = cache->keys(p.layer, h),
-                          .values = cache->values(p.layer, h),
-                          .begin = first,
-                          .end = position + 1,
-                          .scores = scores,
-                          .score_stride = stride,
-                          .out = out.row(t) + h * group * dim});
-    }
-  });
+  Tensor out(q.rows(), q.cols());
+  list_tiles(p, segments, queries, out, work.tiles);
+  attend(pool_, kernels_, work);
   return out;
 }
 

@@ -18,6 +18,8 @@ struct Vec {
   static constexpr int kTokenTile = 1;
   // Tile of the integer panels: 12 registers of sums, 2 of weights, 1 of inputs, 1 of products.
   static constexpr int kPanelTokens = 6, kPanelVectors = 1;
+  // Sums that the tiles of attention hold in registers, beside the operands.
+  static constexpr int kSums = 4;
   __m256 low, high;
 
   static Vec zero() { return broadcast(0.0f); }
@@ -27,8 +29,19 @@ struct Vec {
     _mm256_storeu_ps(p, low);
     _mm256_storeu_ps(p + 8, high);
   }
+  /// Nearest even; NaN stays NaN.
+  void store_bf16(uint8_t* p) const {
+    // Packing works within halves of 128 bits: the middle two quarters change places.
+    const __m256i packed = _mm256_packus_epi32(bf16_bits(low), bf16_bits(high));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm256_permute4x64_epi64(packed, 0xd8));
+  }
 
   static Vec load_bf16(const uint8_t* p) { return {bf16(p), bf16(p + 16)}; }
+  static Vec load_i8(const uint8_t* p) {
+    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+    return {_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes)),
+            _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_srli_si128(bytes, 8)))};
+  }
   static Vec load_f16(const uint8_t* p) { return {f16(p), f16(p + 16)}; }
   /// E4M3 shifted into FP16 is 1/256 of its value, subnormals included; 0x7F and 0xFF are NaN.
   static Vec load_e4m3(const uint8_t* p) {
@@ -121,6 +134,16 @@ struct Vec {
   static __m256 bf16(const uint8_t* p) {
     const __m128i bits = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
     return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(bits), 16));
+  }
+  /// The BF16 of each lane, as 32-bit integers.
+  static __m256i bf16_bits(__m256 x) {
+    const __m256i bits = _mm256_castps_si256(x);
+    const __m256i odd = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
+    const __m256i rounded =
+        _mm256_add_epi32(bits, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff)));
+    const __m256i quiet = _mm256_or_si256(bits, _mm256_set1_epi32(0x400000));
+    const __m256i nan = _mm256_castps_si256(_mm256_cmp_ps(x, x, _CMP_UNORD_Q));
+    return _mm256_srli_epi32(_mm256_blendv_epi8(rounded, quiet, nan), 16);
   }
   static __m256 f16(const uint8_t* p) {
     return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));

@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <cstring>
 
+#include "numerics/bfloat16.h"
+
 namespace octavo::scalar {
 
 struct Ints;
@@ -13,6 +15,8 @@ struct Vec {
   using Ints = scalar::Ints;
   static constexpr int kTokenTile = 2;
   static constexpr int kPanelTokens = 2, kPanelVectors = 1;
+  // Sums that the tiles of attention hold in registers, beside the operands.
+  static constexpr int kSums = 4;
   float lane[16];
 
   static Vec zero() { return broadcast(0.0f); }
@@ -27,6 +31,13 @@ struct Vec {
     return v;
   }
   void store(float* p) const { std::memcpy(p, lane, sizeof lane); }
+  /// Nearest even; NaN stays NaN.
+  void store_bf16(uint8_t* p) const {
+    for (int i = 0; i < 16; ++i) {
+      const uint16_t bits = float_to_bf16(lane[i]);
+      std::memcpy(p + 2 * i, &bits, 2);
+    }
+  }
 
   static Vec load_bf16(const uint8_t* p) {
     Vec v;
@@ -36,6 +47,11 @@ struct Vec {
       const uint32_t wide = uint32_t{bits} << 16;
       std::memcpy(&v.lane[i], &wide, 4);
     }
+    return v;
+  }
+  static Vec load_i8(const uint8_t* p) {
+    Vec v;
+    for (int i = 0; i < 16; ++i) v.lane[i] = static_cast<float>(static_cast<int8_t>(p[i]));
     return v;
   }
   static Vec load_f16(const uint8_t* p) {
