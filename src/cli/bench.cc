@@ -1,13 +1,16 @@
 // `octavo bench`: speed of a model, as a table or as JSON.
 #include <cstdio>
 #include <memory>
+#include <utility>
 
 #include "base/fail.h"
 #include "cli/answer_printer.h"
-#include "cli/bench_runs.h"
+#include "cli/bench_chat.h"
+#include "cli/bench_report.h"
 #include "cli/cli.h"
 #include "cli/model_flags.h"
 #include "cli/result_json.h"
+#include "session/model_impl.h"
 
 namespace octavo::cli {
 namespace {
@@ -17,8 +20,10 @@ using Json = nlohmann::ordered_json;
 struct BenchFlags {
   ModelFlags model;
   std::string what = "all";
-  FixedPlan fixed{.prefill = {128, 512}, .decode = {128}, .depths = {0}};
-  bool greedy = false, json = false;
+  FixedPlan fixed{.prefill = {128, 512}, .decode = {128}, .depths = {0}, .batches = {1}};
+  uint64_t read_mib = 1024;
+  bool greedy = false, json = false, profile = false;
+  std::string plot;
   uint64_t seed = 1;
 };
 
@@ -79,46 +84,86 @@ Json chats_json(const std::vector<ChatRun>& runs, const Model& model) {
   return list;
 }
 
-void print_fixed(const FixedRun& run) {
-  const Spread spread = spread_of(run.tok_s);
-  fmt::print("{:>8} {:>8} {:>8} {:>12.1f} {:>12.1f} {:>12.1f}\n", run.kind, run.tokens, run.depth,
-             spread.median, spread.low, spread.high);
-  std::fflush(stdout);
+/// Prints rows as soon as they are known, unless the output is JSON.
+class LivePrinter {
+ public:
+  explicit LivePrinter(bool silent) : silent_(silent) {}
+
+  void text(const std::string& lines) const {
+    if (silent_) return;
+    fmt::print("{}", lines);
+    std::fflush(stdout);
+  }
+  void row(const Table& table, bool first, const std::vector<std::string>& cells) const {
+    text((first ? table.head() : "") + table.line(cells));
+  }
+
+ private:
+  bool silent_;
+};
+
+/// What is wrong with the name of a plot, for CLI11.
+std::string check_plot(const std::string& name) {
+  if (name.ends_with(".svg") || name.ends_with(".html")) return "";
+  return "\"" + name + "\", expected a name that ends in .svg or .html";
 }
 
-Json fixed_json(const std::vector<FixedRun>& runs) {
-  Json list = Json::array();
-  for (const FixedRun& run : runs) {
-    const Spread spread = spread_of(run.tok_s);
-    list.push_back(
-        {{"kind", run.kind},
-         {"tokens", run.tokens},
-         {"depth", run.depth},
-         {"tok_s", {{"median", spread.median}, {"low", spread.low}, {"high", spread.high}}},
-         {"runs", run.tok_s}});
+BenchReport run_fixed(const BenchFlags& flags, const Model& model) {
+  LanguageModel& language_model = *model.impl().language_model;
+  const LivePrinter printer(flags.json);
+  BenchMachine machine(flags.model.load.threads, flags.read_mib);
+  BenchReport report{.model = flags.model.folder,
+                     .cpu = machine.cpu(),
+                     .isa = std::string(machine.isa()),
+                     .threads = machine.threads(),
+                     .read_gbps = machine.read_gbps(),
+                     .peaks = machine.peaks(),
+                     .bytes_per_token = model.bytes_per_token()};
+  printer.text(machine_text(report));
+  FixedPlan plan = flags.fixed;
+  plan.prefill_chunk = flags.model.load.prefill_chunk;
+  bool first = true;
+  const Table prefill = prefill_table(report.peaks), decode = decode_table();
+  report.prefill = run_prefill(language_model, plan, [&](const PrefillRun& run) {
+    printer.row(prefill, std::exchange(first, false), prefill_row(run, report.peaks));
+  });
+  first = true;
+  report.decode = run_decode(language_model, machine, plan, [&](const DecodeRun& run) {
+    printer.row(decode, std::exchange(first, false), decode_row(run));
+  });
+  return report;
+}
+
+void finish_fixed(const BenchFlags& flags, const BenchReport& report) {
+  const LivePrinter printer(flags.json);
+  if (flags.profile) {
+    for (const Table& table : profile_tables(report)) {
+      printer.text(table.head());
+      for (const auto& row : table.rows) printer.text(table.line(row));
+    }
   }
-  return list;
+  std::fflush(stdout);
+  fmt::print(stderr, "{}", warnings(report));
+  if (!flags.plot.empty()) write_plot(flags.plot, report);
 }
 
 void run_bench(const BenchFlags& flags) {
+  const bool fixed = flags.what != "capitals";
   const Model model = flags.model.open();
+  if (fixed) check_fits(flags.fixed, model.context_length());
   Json json{{"model", flags.model.folder}, {"bytes_per_token", model.bytes_per_token()}};
   if (flags.what != "fixed") {
     std::vector<ChatRun> chats;
     for (int i = 0; i < flags.fixed.runs; ++i) {
       chats.push_back(run_capitals_chat(model, chat_options(flags)));
     }
-    json["capitals"] = chats_json(chats, model);
+    json["chat"] = chats_json(chats, model);
     if (!flags.json) print_chats(chats);
   }
-  if (flags.what != "capitals") {
-    if (!flags.json) {
-      fmt::print("{:>8} {:>8} {:>8} {:>12} {:>12} {:>12}\n", "run", "tokens", "depth",
-                 "tok/s median", "lowest", "highest");
-    }
-    json["fixed"] = fixed_json(run_fixed(model, flags.fixed, [&](const FixedRun& run) {
-      if (!flags.json) print_fixed(run);
-    }));
+  if (fixed) {
+    const BenchReport report = run_fixed(flags, model);
+    json.update(to_json(report, flags.profile));
+    finish_fixed(flags, report);
   }
   if (flags.json) print_json(json);
 }
@@ -144,6 +189,7 @@ void add_bench(CLI::App& app) {
   lengths("--prefill", flags->fixed.prefill, 1, "Prompt lengths");
   lengths("--decode", flags->fixed.decode, 1, "Numbers of tokens to generate greedily");
   lengths("--depth", flags->fixed.depths, 0, "Tokens in the cache beforehand");
+  lengths("--batch", flags->fixed.batches, 1, "Sequences decoded together");
   command->add_option("--runs", flags->fixed.runs, "Repetitions of each measurement")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
@@ -151,11 +197,21 @@ void add_bench(CLI::App& app) {
   command->add_option("--seed", flags->seed, "Seed of the chat")
       ->check(check_seed)
       ->capture_default_str();
+  command->add_flag("--profile", flags->profile, "Time of each kind of operation");
+  command->add_option("--plot", flags->plot, "Draw speed over depth and length to this file")
+      ->check(check_plot)
+      ->type_name("FILE.svg|FILE.html");
+  command
+      ->add_option("--read-mib", flags->read_mib,
+                   "MiB to measure the read bandwidth with: more than the CPU's caches hold")
+      ->check(CLI::Range(1, 1 << 20))
+      ->capture_default_str();
   command->add_flag("--json", flags->json, "Print one JSON object");
   command->footer(
       "Examples:\n"
       "  octavo bench -m models/capitals capitals\n"
-      "  octavo bench -m models/capitals fixed --prefill 128,512 --decode 128 --depth 0,1024\n"
+      "  octavo bench -m models/capitals fixed --prefill 128,512 --depth 0,1024 --batch 1,4\n"
+      "  octavo bench -m models/capitals fixed --profile --plot speed.svg\n"
       "  octavo bench -m models/capitals --runs 5 --json");
   command->callback([flags] { run_bench(*flags); });
 }

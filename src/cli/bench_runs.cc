@@ -4,68 +4,166 @@
 #include <chrono>
 
 #include "base/fail.h"
+#include "cli/bench_load.h"
 #include "engine/sampler.h"
 #include "engine/top_k.h"
-#include "session/model_impl.h"
 
 namespace octavo::cli {
 namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr const char* kSystem = "You are a helpful assistant. Give concise answers.";
-constexpr const char* kQuestions[] = {"What is the capital of France?", "And what about Germany?",
-                                      "And Japan?", "Which of those cities is the most populous?"};
+constexpr int64_t kWarmUpSteps = 8;
 
-std::vector<double> counted_rates(const ChatRun& run) {
-  std::vector<double> rates;
-  for (size_t i = 1; i < run.turns.size(); ++i) {
-    rates.push_back(run.turns[i].result.performance.decode_tok_s);
-  }
-  return rates;
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-/// Ordinary tokens in no order: routers and caches see no pattern.
-std::vector<int32_t> arbitrary_tokens(const Model& model, int64_t count) {
-  const Tokenizer& tokenizer = *model.impl().tokenizer;
-  const int64_t vocab = std::min<int64_t>(model.vocab_size(), tokenizer.vocab_size());
-  std::vector<int32_t> tokens;
-  for (uint64_t i = 0; std::ssize(tokens) < count; ++i) {
-    const auto id = static_cast<int32_t>(counter_uniform(1, i) * static_cast<double>(vocab));
-    if (!tokenizer.is_special(id)) tokens.push_back(id);
+/// Tokens of no pattern; those of one sequence differ from another's.
+std::vector<int32_t> arbitrary_tokens(const LanguageModel& model, int64_t sequence, int64_t count) {
+  const auto vocab = static_cast<double>(model.config().text.vocab_size);
+  std::vector<int32_t> tokens(static_cast<size_t>(count));
+  for (int64_t i = 0; i < count; ++i) {
+    const double x = counter_uniform(static_cast<uint64_t>(1 + sequence), static_cast<uint64_t>(i));
+    tokens[i] = static_cast<int32_t>(x * vocab);
   }
   return tokens;
 }
 
-double rate(int64_t tokens, Clock::duration time) {
-  return static_cast<double>(tokens) / std::chrono::duration<double>(time).count();
+KvCache filled_cache(const LanguageModel& model, int64_t depth) {
+  KvCache cache = model.make_cache();
+  cache.fill_for_bench(depth);
+  return cache;
 }
 
-double time_prefill(const Decoder& filled, std::span<const int32_t> tokens, int64_t count) {
-  const std::unique_ptr<Decoder> decoder = filled.fork();
+/// Notes the passes of a model in a profile while it lives.
+class Profiling {
+ public:
+  Profiling(LanguageModel& model, Profile& profile) : model_(model) { model.set_profile(&profile); }
+  ~Profiling() { model_.set_profile(nullptr); }
+  Profiling(const Profiling&) = delete;
+  Profiling& operator=(const Profiling&) = delete;
+
+ private:
+  LanguageModel& model_;
+};
+
+/// Seconds for a prompt in chunks and the logits of its last token.
+double time_prefill(LanguageModel& model, KvCache cache, std::span<const int32_t> tokens,
+                    int64_t chunk) {
+  std::vector<float> logits(static_cast<size_t>(model.config().text.vocab_size));
   const Clock::time_point start = Clock::now();
-  decoder->assign(tokens, nullptr);
-  return rate(count, Clock::now() - start);
-}
-
-double time_decode(const Decoder& filled, int64_t count) {
-  const std::unique_ptr<Decoder> decoder = filled.fork();
-  const Clock::time_point start = Clock::now();
-  for (int64_t i = 0; i < count; ++i) decoder->append(best_token(decoder->logits()));
-  return rate(count, Clock::now() - start);
-}
-
-void check(const Model& model, const FixedPlan& plan) {
-  const auto largest = [](const std::vector<int64_t>& values) {
-    return values.empty() ? 0 : *std::max_element(values.begin(), values.end());
-  };
-  // One more: decoding starts from the logits of a token.
-  const int64_t need =
-      std::max(largest(plan.prefill), largest(plan.decode)) + largest(plan.depths) + 1;
-  if (need > model.context_length()) {
-    fail(ErrorCode::kBadRequest, "bench: runs of {} tokens do not fit into the context of {}", need,
-         model.context_length());
+  while (!tokens.empty()) {
+    const int64_t count = std::min(chunk, std::ssize(tokens));
+    const Segment segments[] = {{&cache, count}};
+    const int64_t last[] = {count - 1};
+    const bool done = count == std::ssize(tokens);
+    model.forward(
+        {tokens.first(static_cast<size_t>(count)), segments, std::span(last).first(done ? 1 : 0)},
+        std::span(logits).first(done ? logits.size() : 0));
+    tokens = tokens.subspan(static_cast<size_t>(count));
   }
+  return seconds_since(start);
+}
+
+/// Seconds for `steps` tokens of each sequence.
+double time_decode(LanguageModel& model, std::vector<KvCache> caches,
+                   const std::vector<std::vector<int32_t>>& tokens, int64_t steps,
+                   Profile& profile) {
+  const size_t batch = caches.size();
+  const auto vocab = static_cast<size_t>(model.config().text.vocab_size);
+  std::vector<Segment> segments;
+  std::vector<int64_t> rows;
+  for (size_t i = 0; i < batch; ++i) {
+    segments.push_back({&caches[i], 1});
+    rows.push_back(static_cast<int64_t>(i));
+  }
+  std::vector<float> logits(batch * vocab);
+  std::vector<int32_t> next(batch), chosen(batch);
+  const Clock::time_point start = Clock::now();
+  for (int64_t step = 0; step < steps; ++step) {
+    for (size_t i = 0; i < batch; ++i) next[i] = tokens[i][step];
+    model.forward({next, segments, rows}, logits);
+    const ProfileScope sampling(&profile, Op::kSampling);
+    for (size_t i = 0; i < batch; ++i) {
+      chosen[i] = best_token(std::span(logits).subspan(i * vocab, vocab));
+    }
+  }
+  return seconds_since(start);
+}
+
+int64_t expert_layers(const TextConfig& text) {
+  return text.moe ? std::ssize(text.layers) : 0;
+}
+
+/// Caches of `run.batch` sequences, each in memory of its own if that does not take too much.
+std::vector<KvCache> batch_caches(const LanguageModel& model, DecodeRun& run) {
+  std::vector<KvCache> caches{filled_cache(model, run.depth)};
+  const uint64_t all = caches[0].bytes() * static_cast<uint64_t>(run.batch);
+  run.shared_cache = run.batch > 1 && run.depth > 0 && all > available_memory() / 2;
+  while (std::ssize(caches) < run.batch) {
+    caches.push_back(run.shared_cache ? caches[0] : filled_cache(model, run.depth));
+  }
+  return caches;
+}
+
+void count_bytes(const LanguageModel& model, int64_t steps, DecodeRun& run) {
+  const ModelWork work = model.work();
+  run.experts = static_cast<double>(work.top_k);
+  const auto counted = static_cast<double>(run.profile.of(Op::kExperts).experts);
+  const int64_t layers = expert_layers(model.config().text);
+  if (counted > 0) run.experts = counted / static_cast<double>(layers * steps);
+  run.weight_bytes =
+      static_cast<double>(work.shared_bytes) + run.experts * static_cast<double>(work.expert_bytes);
+  for (int64_t i = 0; i < run.tokens; ++i) {
+    run.kv_bytes += static_cast<double>(model.kv_bytes_read(run.depth + i));
+  }
+  run.kv_bytes *= static_cast<double>(run.batch) / static_cast<double>(run.tokens);
+}
+
+DecodeRun measure_decode(LanguageModel& model, BenchMachine& machine, int runs, DecodeRun run) {
+  const std::vector<KvCache> caches = batch_caches(model, run);
+  std::vector<std::vector<int32_t>> tokens;
+  for (int64_t i = 0; i < run.batch; ++i) {
+    tokens.push_back(arbitrary_tokens(model, i, run.tokens));
+  }
+  const Profiling profiling(model, run.profile);
+  time_decode(model, caches, tokens, std::min(run.tokens, kWarmUpSteps), run.profile);
+  run.profile.reset();
+
+  const OtherLoad load;
+  double before = machine.read_gbps_now();
+  for (int i = 0; i < runs; ++i) {
+    const double seconds = time_decode(model, caches, tokens, run.tokens, run.profile);
+    const double after = machine.read_gbps_now();
+    run.tok_s.push_back(static_cast<double>(run.tokens * run.batch) / seconds);
+    run.read_gbps.push_back((before + after) / 2);
+    before = after;
+  }
+  run.others = load.share();
+  count_bytes(model, run.tokens * runs, run);
+  return run;
+}
+
+PrefillRun measure_prefill(LanguageModel& model, const KvCache& filled, const FixedPlan& plan,
+                           PrefillRun run) {
+  const std::vector<int32_t> tokens = arbitrary_tokens(model, 0, run.tokens);
+  const Profiling profiling(model, run.profile);
+  time_prefill(model, filled, tokens, plan.prefill_chunk);
+  run.profile.reset();
+
+  const OtherLoad load;
+  for (int i = 0; i < plan.runs; ++i) {
+    const double seconds = time_prefill(model, filled, tokens, plan.prefill_chunk);
+    run.tok_s.push_back(static_cast<double>(run.tokens) / seconds);
+  }
+  run.others = load.share();
+  const ModelWork work = model.work();
+  const auto count = static_cast<uint64_t>(run.tokens);
+  run.matrix_gflop = 2e-9 * static_cast<double>(count * work.token_macs + work.head_macs);
+  run.attention_gflop =
+      2e-9 * static_cast<double>(model.attention_macs(run.depth, run.depth + run.tokens));
+  return run;
 }
 
 }  // namespace
@@ -79,44 +177,68 @@ Spread spread_of(std::vector<double> values) {
   return {median, values.front(), values.back()};
 }
 
-double ChatRun::best_decode() const {
-  return spread_of(counted_rates(*this)).high;
-}
-double ChatRun::median_decode() const {
-  return spread_of(counted_rates(*this)).median;
-}
-
-ChatRun run_capitals_chat(const Model& model, const GenerationOptions& options) {
-  ChatSession session(model, {.system = kSystem, .defaults = options});
-  ChatRun run;
-  for (const char* question : kQuestions) run.turns.push_back({question, session.send(question)});
-  return run;
+Spread PrefillRun::gflops() const {
+  std::vector<double> rates;
+  for (const double rate : tok_s)
+    rates.push_back(rate / static_cast<double>(tokens) * matrix_gflop);
+  return spread_of(rates);
 }
 
-std::vector<FixedRun> run_fixed(const Model& model, const FixedPlan& plan,
-                                const std::function<void(const FixedRun&)>& report) {
-  check(model, plan);
-  const std::vector<int32_t> tokens = arbitrary_tokens(model, model.context_length());
-  const std::span<const int32_t> all(tokens);
-  std::vector<FixedRun> runs;
-  for (int64_t depth : plan.depths) {
-    const std::unique_ptr<Decoder> empty = model.impl().make_decoder();
-    const std::unique_ptr<Decoder> filled = empty->fork();
-    filled->assign(all.first(static_cast<size_t>(std::max<int64_t>(depth, 1))), nullptr);
-    const Decoder& before = depth == 0 ? *empty : *filled;
-    const auto measure = [&](const char* kind, int64_t count, auto one_run) {
-      FixedRun run{kind, count, depth, {}};
-      one_run();  // warm-up
-      for (int i = 0; i < plan.runs; ++i) run.tok_s.push_back(one_run());
-      report(run);
-      runs.push_back(std::move(run));
-    };
-    for (int64_t count : plan.prefill) {
-      const auto prompt = all.first(static_cast<size_t>(depth + count));
-      measure("prefill", count, [&] { return time_prefill(before, prompt, count); });
+std::vector<double> DecodeRun::gbps() const {
+  std::vector<double> rates;
+  for (const double rate : tok_s) {
+    rates.push_back(rate / static_cast<double>(batch) * (weight_bytes + kv_bytes) / 1e9);
+  }
+  return rates;
+}
+
+std::vector<double> DecodeRun::ratios() const {
+  std::vector<double> result = gbps();
+  for (size_t i = 0; i < result.size(); ++i) result[i] /= read_gbps[i];
+  return result;
+}
+
+void check_fits(const FixedPlan& plan, int64_t context) {
+  const auto largest = [](const std::vector<int64_t>& values) {
+    return values.empty() ? 0 : *std::max_element(values.begin(), values.end());
+  };
+  const int64_t need = std::max(largest(plan.prefill), largest(plan.decode)) + largest(plan.depths);
+  if (need <= context) return;
+  fail(ErrorCode::kBadRequest, "bench: runs of {} tokens do not fit into the context of {}", need,
+       context);
+}
+
+std::vector<PrefillRun> run_prefill(LanguageModel& model, const FixedPlan& plan,
+                                    const std::function<void(const PrefillRun&)>& report) {
+  std::vector<PrefillRun> runs;
+  for (const int64_t depth : plan.depths) {
+    if (plan.prefill.empty()) break;
+    const KvCache filled = filled_cache(model, depth);
+    for (const int64_t tokens : plan.prefill) {
+      PrefillRun run;
+      run.tokens = tokens;
+      run.depth = depth;
+      runs.push_back(measure_prefill(model, filled, plan, std::move(run)));
+      report(runs.back());
     }
-    for (int64_t count : plan.decode) {
-      measure("decode", count, [&] { return time_decode(*filled, count); });
+  }
+  return runs;
+}
+
+std::vector<DecodeRun> run_decode(LanguageModel& model, BenchMachine& machine,
+                                  const FixedPlan& plan,
+                                  const std::function<void(const DecodeRun&)>& report) {
+  std::vector<DecodeRun> runs;
+  for (const int64_t depth : plan.depths) {
+    for (const int64_t batch : plan.batches) {
+      for (const int64_t tokens : plan.decode) {
+        DecodeRun run;
+        run.tokens = tokens;
+        run.depth = depth;
+        run.batch = batch;
+        runs.push_back(measure_decode(model, machine, plan.runs, std::move(run)));
+        report(runs.back());
+      }
     }
   }
   return runs;

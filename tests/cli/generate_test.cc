@@ -132,40 +132,5 @@ TEST(ChatTest, HelpListsTheCommandsAndSystemStartsAfresh) {
   }
 }
 
-TEST(BenchTest, ReportsTheChatAndTheFixedRuns) {
-  const Outcome outcome =
-      run_octavo({"bench", "-m", kModel, "--threads", "1", "--prefill", "8,16", "--decode", "4",
-                  "--depth", "0,10", "--runs", "2", "--greedy", "--json"});
-  ASSERT_EQ(outcome.status, 0) << outcome.err;
-  const json object = json::parse(outcome.out);
-  ASSERT_EQ(object["capitals"].size(), 2u);
-  const json& turns = object["capitals"][0]["turns"];
-  ASSERT_EQ(turns.size(), 4u);
-  EXPECT_EQ(turns[3]["user"], "Which of those cities is the most populous?");
-  EXPECT_EQ(turns[0]["text"], object["capitals"][1]["turns"][0]["text"]);
-  EXPECT_GT(turns[3]["usage"]["cached_tokens"], 0);
-  ASSERT_EQ(object["fixed"].size(), 6u);  // 2 prefills and 1 decode at 2 depths
-  for (const json& run : object["fixed"]) {
-    EXPECT_EQ(run["runs"].size(), 2u);
-    EXPECT_GT(run["tok_s"]["low"], 0);
-    EXPECT_LE(run["tok_s"]["low"], run["tok_s"]["median"]);
-    EXPECT_LE(run["tok_s"]["median"], run["tok_s"]["high"]);
-  }
-}
-
-TEST(BenchTest, PrintsATable) {
-  const Outcome outcome = run_octavo({"bench", "-m", kModel, "--threads", "1", "fixed", "--prefill",
-                                      "8", "--decode", "4", "--runs", "1"});
-  EXPECT_EQ(outcome.status, 0);
-  EXPECT_THAT(outcome.out, HasSubstr("prefill"));
-  EXPECT_THAT(outcome.out, testing::Not(HasSubstr("France")));
-}
-
-TEST(BenchTest, RefusesRunsBeyondTheContext) {
-  const Outcome outcome = run_octavo({"bench", "-m", kModel, "fixed", "--prefill", "1000000"});
-  EXPECT_EQ(outcome.status, 1);
-  EXPECT_THAT(outcome.err, HasSubstr("context"));
-}
-
 }  // namespace
 }  // namespace octavo::cli
