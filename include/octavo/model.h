@@ -16,6 +16,7 @@ struct LoadOptions {
   int threads = 0;             // 0 = one per physical core, no more than a CPU quota pays for
   bool pin = false;            // each thread to a core of its own, the calling one included
   bool exact = false;          // float32 throughout: the yardstick, slower
+  int kv_bits = 16;            // 8: half the memory for keys and values, less accurate
   int64_t context_length = 0;  // 0 = the checkpoint's own; never more than that
   int prefill_chunk = 512;     // prompt tokens per forward pass; results do not depend on it
 };

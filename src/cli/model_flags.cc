@@ -80,6 +80,10 @@ void add_model_flags(CLI::App& command, ModelFlags& flags) {
       ->group(group);
   command.add_flag("--pin", flags.load.pin, "Keep each thread on a core of its own")->group(group);
   command.add_flag("--exact", flags.load.exact, "float32 throughout, slower")->group(group);
+  command.add_option("--kv", flags.load.kv_bits, "Bits of keys and values: 16 (BF16) or 8")
+      ->check(CLI::IsMember({8, 16}))
+      ->capture_default_str()
+      ->group(group);
   command
       .add_option("--context", flags.load.context_length,
                   "Tokens of context; 0: as many as the model was made for")

@@ -17,6 +17,13 @@ void check(const LoadOptions& options) {
     fail(ErrorCode::kBadRequest, "threads: {} is out of range, expected 0 to {}", options.threads,
          kMaxThreads);
   }
+  if (options.kv_bits != 8 && options.kv_bits != 16) {
+    fail(ErrorCode::kBadRequest, "kv_bits: {}, expected 8 or 16", options.kv_bits);
+  }
+  if (options.exact && options.kv_bits == 8) {
+    fail(ErrorCode::kBadRequest,
+         "kv_bits: 8 contradicts exact, which keeps keys and values in f32");
+  }
   if (options.context_length < 0) {
     fail(ErrorCode::kBadRequest, "context_length: {} is negative", options.context_length);
   }
@@ -48,8 +55,11 @@ Model Model::load(const std::filesystem::path& folder, const LoadOptions& option
   check(options);
   // A vocabulary of 262,144 takes longer than everything else.
   auto tokenizer = std::async([&folder] { return Tokenizer::load(folder); });
-  const std::shared_ptr<LanguageModel> language_model = LanguageModel::load(
-      folder, {.exact = options.exact, .threads = options.threads, .pin = options.pin});
+  const std::shared_ptr<LanguageModel> language_model =
+      LanguageModel::load(folder, {.exact = options.exact,
+                                   .int8_kv = options.kv_bits == 8,
+                                   .threads = options.threads,
+                                   .pin = options.pin});
   const ModelConfig& config = language_model->config();
   const GenerationConfig generation = read_generation_config(folder);
 

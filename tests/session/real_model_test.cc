@@ -163,7 +163,8 @@ TEST(RealModelTest, RawTextGetsOneBeginningOfSequence) {
 TEST(RealModelTest, RefusesBadLoadOptions) {
   for (const LoadOptions& options :
        {LoadOptions{.threads = -1}, LoadOptions{.context_length = -1},
-        LoadOptions{.context_length = int64_t{1} << 40}, LoadOptions{.prefill_chunk = 0}}) {
+        LoadOptions{.context_length = int64_t{1} << 40}, LoadOptions{.prefill_chunk = 0},
+        LoadOptions{.kv_bits = 4}, LoadOptions{.exact = true, .kv_bits = 8}}) {
     EXPECT_THROW(Model::load(kFolder, options), Error);
   }
 }
