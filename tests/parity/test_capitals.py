@@ -165,7 +165,7 @@ def test_four_turn_chat(converted):
     """The card's chat, every turn on the keys and values of the turns before."""
     result = program.run("bench", "capitals", "-m", converted, "--greedy", "--runs", "1",
                          "--json")
-    turns = json.loads(result.stdout)["capitals"][0]["turns"]
+    turns = json.loads(result.stdout)["chat"][0]["turns"]
     for turn, city in zip(turns, ("Paris", "Berlin", "Tokyo", "Tokyo"), strict=True):
         assert re.search(rf"\b{city}\b", turn["text"]), f"{city} not in {turn['text']!r}"
 
