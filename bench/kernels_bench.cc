@@ -73,7 +73,7 @@ void matmul(benchmark::State& state, const Kernels& k, const QuantSpec& spec, in
     x.push_back(inputs[t].data());
     y.push_back(outputs[t].data());
   }
-  std::vector<float> scratch(static_cast<size_t>(kTileRows * padded(kCols)));
+  std::vector<float> scratch(static_cast<size_t>(exact_scratch_floats(m.view)));
   const MatrixView part = m.view.slice(0, rows);
   for (auto _ : state) {
     k.matmul(part, 0, rows, x.data(), tokens, y.data(), scratch.data());

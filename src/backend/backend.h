@@ -63,8 +63,8 @@ class Backend {
 
   virtual Tensor add(const Tensor& a, const Tensor& b) = 0;
 
-  /// x times each matrix, transposed: [T, out] per matrix.
-  virtual std::vector<Tensor> linear(const Tensor& x,
+  /// x times each matrix, transposed: [T, out] per matrix. `op` is what a profile calls it.
+  virtual std::vector<Tensor> linear(Op op, const Tensor& x,
                                      std::span<const WeightMatrix* const> matrices) = 0;
 
   /// Per head: q = rope(norm(q)), k = rope(norm(k)), v = norm without weight; appends k and v to

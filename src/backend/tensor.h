@@ -3,13 +3,34 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <memory>
-#include <span>
+#include <utility>
 #include <vector>
 
 #include "kernels/kernels.h"
 
 namespace octavo {
+
+/// Memory for activations. What is given back is kept for the next one of its size: a decoded token
+/// asks the system for nothing and touches no fresh page.
+class Buffer {
+ public:
+  Buffer() = default;
+  explicit Buffer(size_t bytes);
+  ~Buffer();
+  Buffer(Buffer&& other) noexcept
+      : data_(std::exchange(other.data_, nullptr)), size_class_(other.size_class_) {}
+  Buffer& operator=(Buffer&& other) noexcept {
+    std::swap(data_, other.data_);
+    std::swap(size_class_, other.size_class_);
+    return *this;
+  }
+
+  void* data() const { return data_; }  // aligned to 64 bytes
+
+ private:
+  void* data_ = nullptr;
+  int size_class_ = 0;
+};
 
 /// [rows, cols] of f32, owned; movable, not copyable (copies of activations are never wanted).
 class Tensor {
@@ -19,18 +40,20 @@ class Tensor {
       : rows_(rows),
         cols_(cols),
         stride_(padded(cols)),
-        data_(std::make_unique_for_overwrite<float[]>(static_cast<size_t>(rows * stride_))) {
+        buffer_(static_cast<size_t>(rows * stride_) * sizeof(float)) {
     for (int64_t r = 0; r < rows; ++r) std::fill(row(r) + cols, row(r) + stride_, 0.0f);
   }
 
   int64_t rows() const { return rows_; }
   int64_t cols() const { return cols_; }
-  float* row(int64_t r) { return data_.get() + r * stride_; }
-  const float* row(int64_t r) const { return data_.get() + r * stride_; }
+  float* row(int64_t r) { return static_cast<float*>(buffer_.data()) + r * stride_; }
+  const float* row(int64_t r) const {
+    return static_cast<const float*>(buffer_.data()) + r * stride_;
+  }
 
  private:
   int64_t rows_ = 0, cols_ = 0, stride_ = 0;
-  std::unique_ptr<float[]> data_;
+  Buffer buffer_;
 };
 
 /// A norm weight or another small vector, as f32.

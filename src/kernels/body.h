@@ -1,6 +1,7 @@
-// kernels: the inner loops, written once against a vector of 16 float lanes and compiled per
-// instruction set. Included by <isa>/kernels.cc only. Everything is a template over that vector
-// type, so that no function compiled for a wide instruction set can be linked into portable code.
+// kernels: the inner loops, written once against a vector of 16 float lanes and
+// compiled per instruction set. Included by <isa>/kernels.cc only. Everything
+// is a template over that vector type, so that no function compiled for a wide
+// instruction set can be linked into portable code.
 #pragma once
 
 #include "kernels/attention_body.h"

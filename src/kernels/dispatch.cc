@@ -39,6 +39,11 @@ const std::vector<Isa>& isas() {
 
 }  // namespace
 
+int64_t exact_scratch_floats(const MatrixView& m) {
+  constexpr int64_t kPanelRows = 16, kTileTokens = 48;
+  return kPanelRows * padded(m.cols) + 4 * padded(m.groups()) + kTileRows * kTileTokens * kLanes;
+}
+
 int64_t integer_scratch_bytes(const MatrixView& m, int64_t tokens) {
   constexpr int64_t kWidth = 48;  // the widest panel of any instruction set
   const int64_t blocks = integer_blocks(m.cols), sides = m.spec.groups(m.cols) + 1;

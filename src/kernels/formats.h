@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <cstring>
 
-#include "kernels/matrix_view.h"
+#include "kernels/kernels.h"
 
 namespace octavo {
 namespace {
@@ -17,49 +17,25 @@ struct Row {
   int64_t cols;
   int chunk_shift;  // log2(group size / 16)
   SideDtype side;
-  bool whole_blocks;  // columns are a multiple of 64, and reading a block touches no other bytes
+  bool whole_blocks;          // columns are a multiple of 64, and reading a block
+                              // touches no other bytes
+  const float* scale_values;  // one per group; set by Format::decode_sides
+  const float* bias_values;
 };
 
-template <class V>
-struct Scalars {
-  static float bits(uint32_t value) {
-    float result;
-    std::memcpy(&result, &value, 4);
-    return result;
-  }
-  /// 2^(byte - 127); 0xFF is NaN.
-  static float e8m0(uint8_t byte) {
-    if (byte == 0) return bits(0x00400000u);
-    return bits(byte == 255 ? 0x7fc00000u : uint32_t{byte} << 23);
-  }
-  static float e4m3(uint8_t byte) {
-    const uint32_t exponent = byte >> 3 & 15, mantissa = byte & 7;
-    if ((byte & 0x7f) == 0x7f) return bits(0x7fc00000u);
-    const float magnitude = exponent == 0 ? static_cast<float>(mantissa) * 0x1p-9f
-                                          : bits((exponent + 120) << 23 | mantissa << 20);
-    return (byte & 0x80) != 0 ? -magnitude : magnitude;
-  }
-  static float f16(uint16_t half) {
-    const uint32_t exponent = half >> 10 & 31, mantissa = half & 1023;
-    const float magnitude = exponent == 0    ? static_cast<float>(mantissa) * 0x1p-24f
-                            : exponent == 31 ? bits(0x7f800000u | mantissa << 13)
-                                             : bits((exponent + 112) << 23 | mantissa << 13);
-    return (half & 0x8000) != 0 ? -magnitude : magnitude;
-  }
-  static float side(const uint8_t* p, int64_t index, SideDtype dtype) {
-    if (dtype == SideDtype::kF32) {
-      float value;
-      std::memcpy(&value, p + 4 * index, 4);
-      return value;
-    }
-    uint16_t half;
-    std::memcpy(&half, p + 2 * index, 2);
-    return dtype == SideDtype::kBF16 ? bits(uint32_t{half} << 16) : f16(half);
-  }
-};
+/// Elements [first, first + 16) of a row's side array; those past `count` are
+/// read as zero bytes.
+template <class V, class Read>
+V read_sides(const uint8_t* p, int64_t first, int64_t count, int64_t size, const Read& read) {
+  if (count >= 16) [[likely]]
+    return read(p + first * size);
+  uint8_t copy[64] = {};
+  if (count > 0) std::memcpy(copy, p + first * size, static_cast<size_t>(count * size));
+  return read(copy);
+}
 
-/// Chunk `c` of a dense row whose elements take `kBytes`; the tail past `cols` reads as zero and is
-/// never touched in memory.
+/// Chunk `c` of a dense row whose elements take `kBytes`; the tail past `cols`
+/// reads as zero and is never touched in memory.
 template <class V, int kBytes, V (*kLoad)(const uint8_t*)>
 struct Dense {
   static V load(const Row& row, int64_t c) {
@@ -79,36 +55,77 @@ V load_f32_bytes(const uint8_t* p) {
   return V::load(values);
 }
 
+template <class V>
+V affine_sides(const uint8_t* p, SideDtype dtype, int64_t first, int64_t count) {
+  if (dtype == SideDtype::kBF16) return read_sides<V>(p, first, count, 2, V::load_bf16);
+  if (dtype == SideDtype::kF16) return read_sides<V>(p, first, count, 2, V::load_f16);
+  return read_sides<V>(p, first, count, 4, load_f32_bytes<V>);
+}
+
 template <class V, int kBits>
 struct Affine {
   static V load(const Row& row, int64_t c) {
     const int64_t group = c >> row.chunk_shift;
-    const V scale = V::broadcast(Scalars<V>::side(row.scales, group, row.side));
-    const V bias = V::broadcast(Scalars<V>::side(row.biases, group, row.side));
-    return V::fma(V::template load_codes<kBits>(row.weight + c * 2 * kBits), scale, bias);
+    return V::fma(V::template load_codes<kBits>(row.weight + c * 2 * kBits),
+                  V::broadcast(row.scale_values[group]), V::broadcast(row.bias_values[group]));
+  }
+  static V scales(const Row& row, int64_t first, int64_t count) {
+    return affine_sides<V>(row.scales, row.side, first, count);
+  }
+  static V biases(const Row& row, int64_t first, int64_t count) {
+    return affine_sides<V>(row.biases, row.side, first, count);
   }
 };
 
 template <class V>
 struct Mxfp8 {
   static V load(const Row& row, int64_t c) {
-    return V::load_e4m3(row.weight + c * 16) * V::broadcast(Scalars<V>::e8m0(row.scales[c >> 1]));
+    return V::load_e4m3_256th(row.weight + c * 16) * V::broadcast(row.scale_values[c >> 1]);
+  }
+  static V scales(const Row& row, int64_t first, int64_t count) {
+    return read_sides<V>(row.scales, first, count, 1, V::load_e8m0) * V::broadcast(256.0f);
   }
 };
 
 template <class V>
 struct Mxfp4 {
   static V load(const Row& row, int64_t c) {
-    return V::load_e2m1(row.weight + c * 8) * V::broadcast(Scalars<V>::e8m0(row.scales[c >> 1]));
+    return V::load_e2m1(row.weight + c * 8) * V::broadcast(row.scale_values[c >> 1]);
+  }
+  static V scales(const Row& row, int64_t first, int64_t count) {
+    return read_sides<V>(row.scales, first, count, 1, V::load_e8m0);
   }
 };
 
 template <class V>
 struct Nvfp4 {
   static V load(const Row& row, int64_t c) {
-    return V::load_e2m1(row.weight + c * 8) * V::broadcast(Scalars<V>::e4m3(row.scales[c]));
+    return V::load_e2m1(row.weight + c * 8) * V::broadcast(row.scale_values[c]);
+  }
+  static V scales(const Row& row, int64_t first, int64_t count) {
+    return read_sides<V>(row.scales, first, count, 1, V::load_e4m3_256th) * V::broadcast(256.0f);
   }
 };
+
+template <class V, class Format>
+concept HasScales = requires(const Row& row) { Format::scales(row, 0, 0); };
+template <class V, class Format>
+concept HasBiases = requires(const Row& row) { Format::biases(row, 0, 0); };
+
+/// Decodes the scales and biases of `groups` groups to f32 and lets `row` refer
+/// to them; `values` holds 2 * padded(groups) floats.
+template <class V, class Format>
+void decode_sides(Row& row, int64_t groups, float* values) {
+  const int64_t stride = padded(groups);
+  row.scale_values = values;
+  row.bias_values = values + stride;
+  for (int64_t g = 0; g < groups; g += 16) {
+    if constexpr (HasScales<V, Format>) Format::scales(row, g, groups - g).store(values + g);
+    if constexpr (HasBiases<V, Format>) {
+      Format::biases(row, g, groups - g).store(values + stride + g);
+    }
+  }
+}
 
 template <class V>
 Row row_of(const MatrixView& m, int64_t r) {
@@ -121,7 +138,9 @@ Row row_of(const MatrixView& m, int64_t r) {
           m.cols,
           shift,
           m.side,
-          m.cols % 64 == 0 && (m.spec.bits == 8 || m.spec.bits == 4)};
+          m.cols % 64 == 0 && (m.spec.bits == 8 || m.spec.bits == 4),
+          nullptr,
+          nullptr};
 }
 /// Calls Body::run<Format>(arguments) for the format of m.
 template <class V, class Body, class... Args>

@@ -1,6 +1,6 @@
-// kernels: rows of the quantised formats as integers and scales, the weights' half of
-// matmul_integer.h. A weight is its integer times the scale of its group, plus the group's bias.
-// Part of body.h: see there.
+// kernels: rows of the quantised formats as integers and scales, the weights'
+// half of matmul_integer.h. A weight is its integer times the scale of its
+// group, plus the group's bias. Part of body.h: see there.
 #pragma once
 
 #include <cstdint>
@@ -8,29 +8,19 @@
 
 #include "kernels/formats.h"
 #include "kernels/integer_row.h"
+#include "kernels/prefetch.h"
 
 namespace octavo {
 namespace {
 
-// Weights are read in one long stream. Two distances, into the first and the second cache, hide the
-// memory's latency best; beyond 1 to 2 KiB and 8 to 16 KiB the curve is flat (docs/performance.md).
-constexpr int64_t kNearPrefetch = 2048, kFarPrefetch = 12288;
-
-inline void prefetch_stream(const uint8_t* p, int64_t bytes) {
-  for (int64_t i = 0; i < bytes; i += 64) {
-    __builtin_prefetch(p + i + kNearPrefetch, 0, 3);
-    __builtin_prefetch(p + i + kFarPrefetch, 0, 2);
-  }
-}
-
-/// What the formats share: blocks of 64 codes of kBits bits. kWhole: the decoder reads a block's
-/// own bytes only, else up to 8 bytes more.
+/// What the formats share: blocks of 64 codes of kBits bits. kWhole: the
+/// decoder reads a block's own bytes only, else up to 8 bytes more.
 template <int kBits, bool kWhole>
 struct IntegerCodes {
   static constexpr int64_t kBlockBytes = kIntegerBlock / 8 * kBits;
 
-  /// Calls decode(pointer to the block's bytes). With kCheck the block may be short, or the last
-  /// before the end of a mapping.
+  /// Calls decode(pointer to the block's bytes). With kCheck the block may be
+  /// short, or the last before the end of a mapping.
   template <bool kCheck, class Decode>
   [[gnu::always_inline]] static void with_block(const Row& row, int64_t b, const Decode& decode) {
     const uint8_t* p = row.weight + b * kBlockBytes;
@@ -47,18 +37,8 @@ struct IntegerCodes {
   }
 };
 
-/// `count` bytes from p, the rest of 16 zero.
-template <class V, class Read>
-V read_sides(const uint8_t* p, int64_t first, int64_t count, int64_t size, const Read& read) {
-  if (count >= 16) [[likely]]
-    return read(p + first * size);
-  uint8_t copy[64] = {};
-  if (count > 0) std::memcpy(copy, p + first * size, static_cast<size_t>(count * size));
-  return read(copy);
-}
-
-/// Codes of E4M3 are read as round(32 * value), half away from zero: within 1/64 of at most 448,
-/// where E4M3's own step is up to 32.
+/// Codes of E4M3 are read as round(32 * value), half away from zero: within
+/// 1/64 of at most 448, where E4M3's own step is up to 32.
 template <class V>
 struct IntegerMxfp8 : IntegerCodes<8, true> {
   static constexpr bool kHalfGroups = false, kBiased = false;
@@ -88,7 +68,7 @@ template <class V>
 struct IntegerNvfp4 : IntegerMxfp4<V> {
   static constexpr bool kHalfGroups = true;
   static V scales(const Row& row, int64_t first, int64_t count) {
-    return read_sides<V>(row.scales, first, count, 1, V::load_e4m3) * V::broadcast(0.5f);
+    return read_sides<V>(row.scales, first, count, 1, V::load_e4m3_256th) * V::broadcast(128.0f);
   }
 };
 
@@ -101,17 +81,10 @@ struct IntegerAffine : IntegerCodes<kBits, kBits == 4 || kBits == 8> {
         row, b, [&](const uint8_t* p) { V::Ints::template codes<kBits>(p, first, second); });
   }
   static V scales(const Row& row, int64_t first, int64_t count) {
-    return side(row.scales, row.side, first, count);
+    return affine_sides<V>(row.scales, row.side, first, count);
   }
   static V biases(const Row& row, int64_t first, int64_t count) {
-    return side(row.biases, row.side, first, count);
-  }
-
- private:
-  static V side(const uint8_t* p, SideDtype dtype, int64_t first, int64_t count) {
-    if (dtype == SideDtype::kBF16) return read_sides<V>(p, first, count, 2, V::load_bf16);
-    if (dtype == SideDtype::kF16) return read_sides<V>(p, first, count, 2, V::load_f16);
-    return read_sides<V>(p, first, count, 4, load_f32_bytes<V>);
+    return affine_sides<V>(row.biases, row.side, first, count);
   }
 };
 

@@ -4,7 +4,7 @@ set(octavo_isa_dir ${CMAKE_CURRENT_LIST_DIR})
 # Never fused by the compiler: which products are fused is part of the result.
 set(octavo_kernel_flags -O3 -ffp-contract=off)
 set_source_files_properties(${octavo_isa_dir}/scalar/kernels.cc PROPERTIES
-  COMPILE_OPTIONS "${octavo_kernel_flags}")
+  COMPILE_OPTIONS "-O2;-ffp-contract=off")
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   set(octavo_avx2_flags -mavx2 -mfma -mf16c -mbmi2)
   set(octavo_avx512_flags ${octavo_avx2_flags} -mavx512f -mavx512bw -mavx512vl -mavx512dq

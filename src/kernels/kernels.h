@@ -1,9 +1,11 @@
-// kernels: the inner loops of the CPU backend, one table of them per instruction set, chosen at run
-// time. Knows number formats and pointers; knows no tensors, models or threads.
+// kernels: the inner loops of the CPU backend, one table of them per
+// instruction set, chosen at run time. Knows number formats and pointers; knows
+// no tensors, models or threads.
 //
-// Every reduction runs over 16 interleaved partial sums (element i goes to sum i % 16) that are
-// then added pairwise, whatever the batch: the value of one output depends on its own row and input
-// only. So prefill in any chunk size, decode, and batches give bit-identical results.
+// Every reduction runs over 16 interleaved partial sums (element i goes to sum
+// i % 16) that are then added pairwise, whatever the batch: the value of one
+// output depends on its own row and input only. So prefill in any chunk size,
+// decode, and batches give bit-identical results.
 #pragma once
 
 #include <cstddef>
@@ -20,24 +22,28 @@ namespace octavo {
 struct Kernels {
   std::string_view name;
 
-  /// y[t][r] = row r of m dot x[t], for r in [row_begin, row_end) and t in [0, tokens).
-  /// x[t] holds m.cols floats padded with zeros to a multiple of 16.
-  /// `scratch`: kTileRows * padded(m.cols) floats.
+  /// y[t][r] = row r of m dot x[t], for r in [row_begin, row_end) and t in [0,
+  /// tokens). x[t] holds m.cols floats padded with zeros to a multiple of 16.
+  /// `scratch`: exact_scratch_floats(m).
   void (*matmul)(const MatrixView& m, int64_t row_begin, int64_t row_end, const float* const* x,
                  int64_t tokens, float* const* y, float* scratch);
 
-  /// The same product in integers, of a quantised matrix and rows made by quantise_row; see
-  /// integer_row.h. `scratch`: integer_scratch_bytes(m, tokens), aligned to 64 bytes.
+  /// The same product in integers, of a quantised matrix and rows made by
+  /// quantise_row; see integer_row.h. `scratch`: integer_scratch_bytes(m,
+  /// tokens), aligned to 64 bytes.
   void (*matmul_integer)(const MatrixView& m, int64_t row_begin, int64_t row_end,
                          const IntegerRow* x, int64_t tokens, float* const* y, void* scratch);
 
-  /// n values as integers. A value that is not finite makes its group's scale NaN.
+  /// n values as integers. A value that is not finite makes its group's scale
+  /// NaN.
   void (*quantise_row)(const float* x, int64_t n, const IntegerRow& out);
 
   /// Row `row` as f32, multiplied by `scale`; writes padded(m.cols) floats.
-  void (*decode_row)(const MatrixView& m, int64_t row, float scale, float* out);
+  /// `scratch`: 2 * padded(m.groups()) floats.
+  void (*decode_row)(const MatrixView& m, int64_t row, float scale, float* out, float* scratch);
 
-  /// out = x / sqrt(mean(x^2) + eps) * weight (nullptr: no weight) * scale; n = length.
+  /// out = x / sqrt(mean(x^2) + eps) * weight (nullptr: no weight) * scale; n =
+  /// length.
   void (*rms_norm)(const float* x, const float* weight, float eps, float scale, int64_t n,
                    float* out);
 
@@ -68,24 +74,27 @@ struct Kernels {
                           float* state);
 };
 
-/// Rows decoded together by `matmul`.
+/// Rows of a register tile of `matmul`.
 inline constexpr int64_t kTileRows = 4;
 inline constexpr int64_t kLanes = 16;
 inline constexpr int64_t padded(int64_t n) {
   return (n + kLanes - 1) / kLanes * kLanes;
 }
 
-/// Up to this many tokens `matmul_integer` reads the weights row by row, as they lie; for more it
-/// decodes panels of rows first.
+int64_t exact_scratch_floats(const MatrixView& m);
+
+/// Up to this many tokens `matmul_integer` reads the weights row by row, as
+/// they lie; for more it decodes panels of rows first.
 inline constexpr int64_t kRowKernelTokens = 4;
 int64_t integer_scratch_bytes(const MatrixView& m, int64_t tokens);
 
-/// The kernels for this CPU: the widest instruction set it has, or the one named by the environment
-/// variable OCTAVO_ISA (scalar, avx2, avx512, avx512vnni). Throws kBadRequest if the CPU lacks that
-/// one.
+/// The kernels for this CPU: the widest instruction set it has, or the one
+/// named by the environment variable OCTAVO_ISA (scalar, avx2, avx512,
+/// avx512vnni). Throws kBadRequest if the CPU lacks that one.
 const Kernels& kernels();
 
-/// The table of one instruction set; throws kBadRequest for an unknown name or a CPU without it.
+/// The table of one instruction set; throws kBadRequest for an unknown name or
+/// a CPU without it.
 const Kernels& kernels_for(std::string_view isa);
 /// Names of the instruction sets this CPU can run, widest first.
 std::vector<std::string_view> available_isas();

@@ -4,88 +4,160 @@
 
 #include "kernels/formats.h"
 #include "kernels/kernels.h"
+#include "kernels/prefetch.h"
 
 namespace octavo {
 namespace {
 
+// Rows that one decoded panel holds: read by every tile of tokens from the
+// second-level cache.
+constexpr int64_t kPanelRows = 16;
+// Columns of a tile: 4 rows of 2 KiB stay in the first-level cache while tokens
+// pass by.
+constexpr int64_t kTileChunks = 32;
+// Tokens whose partial sums are kept between blocks of columns.
+constexpr int64_t kTileTokens = 48;
+
+/// Products of kRows rows with one token, straight from the stored form.
 template <class V, class Format, int kRows>
-void dot_fused(const Row* rows, const float* x, int64_t chunks, float* out) {
+void dot_fused(const Row* rows, const float* x, int64_t chunks, int64_t row_bytes, float* out) {
   V sums[kRows];
-  for (int r = 0; r < kRows; ++r) sums[r] = V::zero();
+  for (V& sum : sums) sum = V::zero();
+  const int64_t step = row_bytes / (chunks > 0 ? chunks : 1);  // bytes of a chunk, rounded down
   for (int64_t c = 0; c < chunks; ++c) {
+    if ((c & 3) == 0) {
+      for (int r = 0; r < kRows; ++r) prefetch_stream(rows[r].weight + c * step, 4 * step);
+    }
     const V input = V::load(x + c * 16);
     for (int r = 0; r < kRows; ++r) sums[r] = V::fma(Format::load(rows[r], c), input, sums[r]);
   }
   for (int r = 0; r < kRows; ++r) out[r] = sums[r].sum();
 }
 
-/// The same sums from rows that were decoded to f32 before: kRows x kTokens at a time.
+/// sums[r * row_stride + t * 16 ..] += the products of chunks [0, chunks) of
+/// kRows decoded rows and kTokens tokens. A vector is worked on in parts of one
+/// register each.
 template <class V, int kRows, int kTokens>
-void dot_tile(const float* decoded, const float* const* x, int64_t chunks, float* const* y,
-              int64_t row) {
-  V sums[kRows][kTokens];
-  for (int r = 0; r < kRows; ++r) {
-    for (int t = 0; t < kTokens; ++t) sums[r][t] = V::zero();
-  }
-  for (int64_t c = 0; c < chunks; ++c) {
-    V inputs[kTokens];
-    for (int t = 0; t < kTokens; ++t) inputs[t] = V::load(x[t] + c * 16);
+void dot_tile(const float* rows, int64_t stride, const float* const* x, int64_t offset,
+              int64_t chunks, float* sums, int64_t row_stride) {
+  using Part = typename V::Part;
+  for (int p = 0; p < V::kParts; ++p) {
+    const int lane = p * (16 / V::kParts);
+    Part acc[kRows][kTokens];
     for (int r = 0; r < kRows; ++r) {
-      const V weights = V::load(decoded + (r * chunks + c) * 16);
-      for (int t = 0; t < kTokens; ++t) sums[r][t] = V::fma(weights, inputs[t], sums[r][t]);
+      for (int t = 0; t < kTokens; ++t) {
+        acc[r][t] = V::load_part(sums + r * row_stride + t * 16 + lane);
+      }
     }
-  }
-  for (int r = 0; r < kRows; ++r) {
-    for (int t = 0; t < kTokens; ++t) y[t][row + r] = sums[r][t].sum();
+    for (int64_t c = 0; c < chunks; ++c) {
+      Part inputs[kTokens];
+      for (int t = 0; t < kTokens; ++t) inputs[t] = V::load_part(x[t] + offset + c * 16 + lane);
+      for (int r = 0; r < kRows; ++r) {
+        const Part weights = V::load_part(rows + r * stride + c * 16 + lane);
+        for (int t = 0; t < kTokens; ++t) {
+          acc[r][t] = V::fma_part(weights, inputs[t], acc[r][t]);
+        }
+      }
+    }
+    for (int r = 0; r < kRows; ++r) {
+      for (int t = 0; t < kTokens; ++t) {
+        V::store_part(acc[r][t], sums + r * row_stride + t * 16 + lane);
+      }
+    }
   }
 }
 
+/// The same for any number of tokens.
 template <class V, int kRows>
-void dot_tokens(const float* decoded, const float* const* x, int64_t tokens, int64_t chunks,
-                float* const* y, int64_t row) {
+void dot_tiles(const float* rows, int64_t stride, const float* const* x, int64_t tokens,
+               int64_t offset, int64_t chunks, float* sums) {
   constexpr int kTile = V::kTokenTile;
+  constexpr int64_t kRowStride = kTileTokens * 16;
   int64_t t = 0;
   for (; t + kTile <= tokens; t += kTile) {
-    dot_tile<V, kRows, kTile>(decoded, x + t, chunks, y + t, row);
+    dot_tile<V, kRows, kTile>(rows, stride, x + t, offset, chunks, sums + t * 16, kRowStride);
   }
-  for (; t < tokens; ++t) dot_tile<V, kRows, 1>(decoded, x + t, chunks, y + t, row);
+  for (; t < tokens; ++t) {
+    dot_tile<V, kRows, 1>(rows, stride, x + t, offset, chunks, sums + t * 16, kRowStride);
+  }
+}
+
+/// Outputs of `count` <= kTileRows decoded rows and up to kTileTokens tokens.
+template <class V>
+void dot_rows(const float* rows, int64_t count, int64_t chunks, const float* const* x,
+              int64_t tokens, float* const* y, int64_t row, float* sums) {
+  for (int64_t i = 0; i < count * kTileTokens * 16; ++i) sums[i] = 0.0f;
+  const int64_t stride = chunks * 16;
+  for (int64_t c = 0; c < chunks; c += kTileChunks) {
+    const int64_t some = chunks - c < kTileChunks ? chunks - c : kTileChunks;
+    if (count == kTileRows) {
+      dot_tiles<V, kTileRows>(rows + c * 16, stride, x, tokens, c * 16, some, sums);
+      continue;
+    }
+    for (int64_t i = 0; i < count; ++i) {
+      dot_tiles<V, 1>(rows + i * stride + c * 16, stride, x, tokens, c * 16, some,
+                      sums + i * kTileTokens * 16);
+    }
+  }
+  for (int64_t i = 0; i < count; ++i) {
+    for (int64_t t = 0; t < tokens; ++t) {
+      y[t][row + i] = V::load(sums + (i * kTileTokens + t) * 16).sum();
+    }
+  }
+}
+
+template <class V, class Format>
+void matmul_one_token(const MatrixView& m, int64_t row_begin, int64_t row_end, const float* x,
+                      float* y, float* sides) {
+  constexpr int64_t kRows = 2;  // two chains of sums hide the latency of a fused multiply-add
+  const int64_t chunks = padded(m.cols) / 16, groups = m.groups();
+  for (int64_t r = row_begin; r < row_end; r += kRows) {
+    Row rows[kRows];
+    const int64_t count = row_end - r < kRows ? row_end - r : kRows;
+    for (int64_t i = 0; i < count; ++i) {
+      rows[i] = row_of<V>(m, r + i);
+      decode_sides<V, Format>(rows[i], groups, sides + i * 2 * padded(groups));
+    }
+    if (count == kRows) {
+      dot_fused<V, Format, kRows>(rows, x, chunks, m.weight_row_bytes(), y + r);
+    } else {
+      dot_fused<V, Format, 1>(rows, x, chunks, m.weight_row_bytes(), y + r);
+    }
+  }
 }
 
 template <class V, class Format>
 void matmul_format(const MatrixView& m, int64_t row_begin, int64_t row_end, const float* const* x,
                    int64_t tokens, float* const* y, float* scratch) {
-  const int64_t chunks = padded(m.cols) / 16;
-  for (int64_t r = row_begin; r < row_end; r += kTileRows) {
-    const int64_t count = row_end - r < kTileRows ? row_end - r : kTileRows;
-    Row rows[kTileRows];
-    for (int64_t i = 0; i < count; ++i) rows[i] = row_of<V>(m, r + i);
-    if (tokens == 1) {
-      if (count == kTileRows) {
-        dot_fused<V, Format, kTileRows>(rows, x[0], chunks, y[0] + r);
-      } else {
-        for (int64_t i = 0; i < count; ++i) {
-          dot_fused<V, Format, 1>(rows + i, x[0], chunks, y[0] + r + i);
-        }
-      }
-      continue;
-    }
+  const int64_t chunks = padded(m.cols) / 16, groups = m.groups();
+  float* sides = scratch + kPanelRows * chunks * 16;
+  float* sums = sides + 4 * padded(groups);
+  if (tokens == 1) {
+    return matmul_one_token<V, Format>(m, row_begin, row_end, x[0], y[0], sides);
+  }
+  for (int64_t r = row_begin; r < row_end; r += kPanelRows) {
+    const int64_t count = row_end - r < kPanelRows ? row_end - r : kPanelRows;
     for (int64_t i = 0; i < count; ++i) {
+      Row row = row_of<V>(m, r + i);
+      decode_sides<V, Format>(row, groups, sides);
       for (int64_t c = 0; c < chunks; ++c) {
-        Format::load(rows[i], c).store(scratch + (i * chunks + c) * 16);
+        Format::load(row, c).store(scratch + (i * chunks + c) * 16);
       }
     }
-    if (count == kTileRows) {
-      dot_tokens<V, kTileRows>(scratch, x, tokens, chunks, y, r);
-    } else {
-      for (int64_t i = 0; i < count; ++i) {
-        dot_tokens<V, 1>(scratch + i * chunks * 16, x, tokens, chunks, y, r + i);
+    for (int64_t t = 0; t < tokens; t += kTileTokens) {
+      const int64_t some = tokens - t < kTileTokens ? tokens - t : kTileTokens;
+      for (int64_t i = 0; i < count; i += kTileRows) {
+        const int64_t part = count - i < kTileRows ? count - i : kTileRows;
+        dot_rows<V>(scratch + i * chunks * 16, part, chunks, x + t, some, y + t, r + i, sums);
       }
     }
   }
 }
+
 template <class V, class Format>
-void decode_format(const MatrixView& m, int64_t row, float scale, float* out) {
-  const Row source = row_of<V>(m, row);
+void decode_format(const MatrixView& m, int64_t row, float scale, float* out, float* sides) {
+  Row source = row_of<V>(m, row);
+  decode_sides<V, Format>(source, m.groups(), sides);
   const int64_t chunks = padded(m.cols) / 16;
   for (int64_t c = 0; c < chunks; ++c) {
     (Format::load(source, c) * V::broadcast(scale)).store(out + c * 16);
@@ -114,9 +186,31 @@ void matmul(const MatrixView& m, int64_t row_begin, int64_t row_end, const float
   with_format<V>(m, MatmulBody<V>{}, row_begin, row_end, x, tokens, y, scratch);
 }
 
+/// MXFP8 decoded faithfully: any scale, and NaN for the codes that mean it. The products above read
+/// those as 480, and scales of 2^120 and more as infinity; only a broken file holds either.
 template <class V>
-void decode_row(const MatrixView& m, int64_t row, float scale, float* out) {
-  with_format<V>(m, DecodeBody<V>{}, row, scale, out);
+struct FaithfulMxfp8 {
+  static V load(const Row& row, int64_t c) {
+    V values = V::load_e4m3_256th(row.weight + c * 16) * V::broadcast(256.0f);
+    float lanes[16];
+    values.store(lanes);
+    for (int i = 0; i < 16; ++i) {
+      if ((row.weight[c * 16 + i] & 0x7f) == 0x7f) lanes[i] = __builtin_nanf("");
+    }
+    const float scale = row.scales[c >> 1] == 255 ? __builtin_nanf("") : row.scale_values[c >> 1];
+    return V::load(lanes) * V::broadcast(scale);
+  }
+  static V scales(const Row& row, int64_t first, int64_t count) {
+    return read_sides<V>(row.scales, first, count, 1, V::load_e8m0);
+  }
+};
+
+template <class V>
+void decode_row(const MatrixView& m, int64_t row, float scale, float* out, float* scratch) {
+  if (m.format == MatrixFormat::kQuantised && m.spec.mode == QuantMode::kMxfp8) {
+    return decode_format<V, FaithfulMxfp8<V>>(m, row, scale, out, scratch);
+  }
+  with_format<V>(m, DecodeBody<V>{}, row, scale, out, scratch);
 }
 
 }  // namespace

@@ -1,10 +1,10 @@
-// kernels: matrix products in integers, for every quantised format: weights become 16-bit integers,
-// products of a group of 32 are summed in 32 bits, groups are added in f32 with both scales.
-// Part of body.h: see there.
+// kernels: matrix products in integers, for every quantised format: weights
+// become 16-bit integers, products of a group of 32 are summed in 32 bits,
+// groups are added in f32 with both scales. Part of body.h: see there.
 //
 // One output is, whatever the kernel,
-//   for each group g in order:  y = fma(float(isum[g]) * x_scale[g], w_scale[g], y)
-//   and for affine formats      y = fma(bias[g], x_sum[g], y)
+//   for each group g in order:  y = fma(float(isum[g]) * x_scale[g],
+//   w_scale[g], y) and for affine formats      y = fma(bias[g], x_sum[g], y)
 #pragma once
 
 #include <cstdint>
@@ -36,22 +36,17 @@ struct RowSums {
   const Row& row;
   const IntegerRow* x;
   int64_t blocks;
+  int64_t safe;  // blocks that can be read as a whole
 
-  /// Sums over blocks [b, b + kBlocks) of the products of each token. With kCheck blocks may lie
-  /// past the row's end.
+  /// Sums over blocks [b, b + kBlocks) of the products of each token. With
+  /// kCheck blocks may lie past the row's end, and the last one may be short or
+  /// the last bytes of a mapping.
   template <int kBlocks, bool kCheck>
   void sums(int64_t b, Ints* out) const {
+    if (kCheck && b + kBlocks <= safe) return sums<kBlocks, false>(b, out);
     if constexpr (kBlocks == 1) {
-      if (kCheck && b >= blocks) {
-        for (int t = 0; t < kTokens; ++t) out[t] = Ints::zero();
-        return;
-      }
       Ints first, second;
-      if (kCheck && b == blocks - 1 && !row.whole_blocks) [[unlikely]] {
-        F::template load<true>(row, b, first, second);
-      } else {
-        F::template load<false>(row, b, first, second);
-      }
+      F::template load<kCheck>(row, b, first, second);
       for (int t = 0; t < kTokens; ++t) {
         const int16_t* codes = x[t].codes + b * kIntegerBlock;
         const Ints half = Ints::dot(Ints::zero(), first, Ints::load(codes));
@@ -60,7 +55,11 @@ struct RowSums {
     } else {
       Ints left[kTokens], right[kTokens];
       sums<kBlocks / 2, kCheck>(b, left);
-      sums<kBlocks / 2, kCheck>(b + kBlocks / 2, right);
+      if (kCheck && b + kBlocks / 2 >= blocks) {
+        for (Ints& sum : right) sum = Ints::zero();
+      } else {
+        sums<kBlocks / 2, kCheck>(b + kBlocks / 2, right);
+      }
       for (int t = 0; t < kTokens; ++t) {
         if constexpr (kBlocks == 2) out[t] = Ints::add_pairs32(left[t], right[t]);
         if constexpr (kBlocks == 4) out[t] = Ints::add_pairs64(left[t], right[t]);
@@ -70,21 +69,21 @@ struct RowSums {
   }
 };
 
-/// Group sums of one row for kTokens tokens: sums[t * token_stride + step * 16].
+/// Group sums of one row for kTokens tokens: sums[t * token_stride + step *
+/// 16].
 template <class V, class F, int kTokens>
 void row_group_sums(const Row& row, const IntegerRow* x, int64_t blocks, int32_t* sums,
                     int64_t token_stride) {
   constexpr int kStep = kStepBlocks<F>;
-  const RowSums<V, F, kTokens> part{row, x, blocks};
-  // The last block may be short or end at the end of a mapping.
-  const int64_t whole = (blocks - 1) / kStep * kStep;
+  const RowSums<V, F, kTokens> part{row, x, blocks, row.whole_blocks ? blocks : blocks - 1};
   typename V::Ints out[kTokens];
   int64_t b = 0;
-  for (; b < whole; b += kStep) {
+  for (; b + kStep <= part.safe; b += kStep) {
     F::prefetch(row, b, kStep);
     part.template sums<kStep, false>(b, out);
     for (int t = 0; t < kTokens; ++t) out[t].store(sums + t * token_stride + b / kStep * 16);
   }
+  if (b == blocks) return;
   part.template sums<kStep, true>(b, out);
   for (int t = 0; t < kTokens; ++t) out[t].store(sums + t * token_stride + b / kStep * 16);
 }
@@ -96,13 +95,16 @@ struct SideBlock {
   V scale[16], bias[16];
 
   void load(const Row* rows, int64_t first, int64_t groups) {
-    gather(rows, first, groups, scale, F::scales);
-    if constexpr (F::kBiased) gather(rows, first, groups, bias, F::biases);
+    gather(rows, first, groups, scale, [](auto... a) { return F::scales(a...); });
+    if constexpr (F::kBiased) {
+      gather(rows, first, groups, bias, [](auto... a) { return F::biases(a...); });
+    }
   }
 
  private:
   template <class Read>
-  static void gather(const Row* rows, int64_t first, int64_t groups, V* out, const Read& read) {
+  [[gnu::always_inline]] static void gather(const Row* rows, int64_t first, int64_t groups, V* out,
+                                            const Read& read) {
     Ints values[16];
     for (int i = 0; i < 16; ++i) values[i] = Ints::bits(read(rows[i], first, groups - first));
     Ints::transpose(values);
@@ -129,9 +131,10 @@ void integer_rows(const MatrixView& m, int64_t first_row, int64_t count, const I
 
   V total[kTokens];
   for (int t = 0; t < kTokens; ++t) total[t] = V::zero();
-  // Groups of sums are 32 wide (16 for NVFP4), those of weights 16 << chunk_shift.
+  // Groups of sums are 32 wide (16 for NVFP4), those of weights 16 <<
+  // chunk_shift.
   const int shift = rows[0].chunk_shift - (F::kHalfGroups ? 0 : 1);
-  const int64_t groups = m.cols / (F::kHalfGroups ? 16 : 32), sides = m.spec.groups(m.cols);
+  const int64_t groups = m.cols / (F::kHalfGroups ? 16 : 32), sides = m.groups();
   SideBlock<V, F> side;
   for (int64_t step = 0; step < steps; ++step) {
     if ((step & ((1 << shift) - 1)) == 0) side.load(rows, step * 16 >> shift, sides);
@@ -166,16 +169,18 @@ void integer_rows(const MatrixView& m, int64_t first_row, int64_t count, const I
   }
 }
 
-// --- panels: many tokens ------------------------------------------------------------------------
+// --- panels: many tokens
+// ------------------------------------------------------------------------
 
-/// Offset, in pairs of codes, of pair `slot` of a group inside a block of inputs; `half` is the
-/// group's place in the block. Pairs 0 to 7 are elements 0 to 15.
+/// Offset, in pairs of codes, of pair `slot` of a group inside a block of
+/// inputs; `half` is the group's place in the block. Pairs 0 to 7 are elements
+/// 0 to 15.
 constexpr int pair_offset(int half, int slot) {
   return slot / 4 % 2 * 16 + half * 8 + slot / 8 * 4 + slot % 4;
 }
 
-/// Decoded rows of part of the columns: pairs[(group * 16 + slot) * width + row], sides
-/// [side group * width + row]; width = 16 * vectors.
+/// Decoded rows of part of the columns: pairs[(group * 16 + slot) * width +
+/// row], sides [side group * width + row]; width = 16 * vectors.
 struct Panel {
   int32_t* pairs;
   float* scales;
@@ -219,11 +224,11 @@ void fill_sides(const Row* rows, int64_t groups, int64_t width, const Panel& pan
   }
 }
 
-/// sums[t * width ..] += kTokens x (16 * kVectors) outputs over groups [0, groups) of a panel whose
-/// first group is `first_group` of the row.
+/// sums[t * width ..] += kTokens x (16 * kVectors) outputs over groups [0,
+/// groups) of a panel whose first group is `first_group` of the row.
 template <class V, bool kHalf, bool kBiased, int kTokens, int kVectors>
-void panel_tile(const Panel& panel, int64_t first_group, int64_t groups, int shift,
-                const IntegerRow* x, float* sums) {
+[[gnu::noinline]] void panel_tile(const Panel& panel, int64_t first_group, int64_t groups,
+                                  int shift, const IntegerRow* x, float* sums) {
   using Ints = typename V::Ints;
   constexpr int64_t kWidth = 16 * kVectors;
   constexpr int kParts = kHalf ? 2 : 1;
@@ -237,6 +242,7 @@ void panel_tile(const Panel& panel, int64_t first_group, int64_t groups, int shi
       }
       const int64_t block = group / 2 * kIntegerBlock;
       const int half = static_cast<int>(group & 1);
+#pragma GCC unroll 4
       for (int quad = part * 2; quad < (kParts == 2 ? part * 2 + 2 : 4); ++quad) {
         const int64_t offset = block + 2 * pair_offset(half, quad * 4);
 #pragma GCC unroll 4
@@ -268,65 +274,56 @@ void panel_tile(const Panel& panel, int64_t first_group, int64_t groups, int shi
   }
 }
 
-template <class V, bool kHalf, bool kBiased, int kVectors, int kTokens = V::kPanelTokens>
-void panel_tail(const Panel& panel, int64_t first_group, int64_t groups, int shift,
-                const IntegerRow* x, int64_t tokens, float* sums) {
-  if constexpr (kTokens > 0) {
-    if (tokens == kTokens) {
-      panel_tile<V, kHalf, kBiased, kTokens, kVectors>(panel, first_group, groups, shift, x, sums);
-    } else {
-      panel_tail<V, kHalf, kBiased, kVectors, kTokens - 1>(panel, first_group, groups, shift, x,
-                                                           tokens, sums);
-    }
+/// The tile of any size up to kTokens x kVectors.
+template <class V, bool kHalf, bool kBiased, int kTokens = V::kPanelTokens,
+          int kVectors = V::kPanelVectors>
+void panel_tile_of(int64_t tokens, int64_t vectors, const Panel& panel, int64_t first_group,
+                   int64_t groups, int shift, const IntegerRow* x, float* sums) {
+  if (kTokens > 1 && tokens < kTokens) {
+    return panel_tile_of<V, kHalf, kBiased, (kTokens > 1 ? kTokens - 1 : 1), kVectors>(
+        tokens, vectors, panel, first_group, groups, shift, x, sums);
   }
+  if (kVectors > 1 && vectors < kVectors) {
+    return panel_tile_of<V, kHalf, kBiased, kTokens, (kVectors > 1 ? kVectors - 1 : 1)>(
+        tokens, vectors, panel, first_group, groups, shift, x, sums);
+  }
+  panel_tile<V, kHalf, kBiased, kTokens, kVectors>(panel, first_group, groups, shift, x, sums);
 }
 
-// Columns of a panel: 48 rows of 4,096 16-bit weights are 393 KB of the second-level cache.
+// Columns of a panel: 48 rows of 4,096 16-bit weights are 393 KB of the
+// second-level cache.
 constexpr int64_t kPanelBlocks = 64;
 
-template <class V, class F, int kVectors>
+/// Outputs of up to 16 * V::kPanelVectors rows.
+template <class V, class F>
 void integer_panel(const MatrixView& m, int64_t first_row, int64_t count, const IntegerRow* x,
                    int64_t tokens, float* const* y, const Panel& panel, float* sums) {
-  constexpr int64_t kWidth = 16 * kVectors;
-  Row rows[kWidth];
-  for (int64_t i = 0; i < kWidth; ++i) {
+  const int64_t vectors = (count + 15) / 16, width = vectors * 16;
+  Row rows[16 * V::kPanelVectors];
+  for (int64_t i = 0; i < width; ++i) {
     rows[i] = row_of<V>(m, first_row + (i < count ? i : count - 1));
   }
   const int shift = rows[0].chunk_shift - 1;
   const int64_t blocks = integer_blocks(m.cols);
-  for (int64_t i = 0; i < tokens * kWidth; ++i) sums[i] = 0.0f;
-  for (int v = 0; v < kVectors; ++v) {
-    const Panel part{nullptr, panel.scales + v * 16, panel.biases + v * 16};
-    fill_sides<V, F>(rows + v * 16, m.spec.groups(m.cols), kWidth, part);
+  for (int64_t i = 0; i < tokens * width; ++i) sums[i] = 0.0f;
+  for (int64_t v = 0; v < width; v += 16) {
+    fill_sides<V, F>(rows + v, m.groups(), width, {nullptr, panel.scales + v, panel.biases + v});
   }
   for (int64_t b = 0; b < blocks; b += kPanelBlocks) {
     const int64_t part = blocks - b < kPanelBlocks ? blocks - b : kPanelBlocks;
-    for (int v = 0; v < kVectors; ++v) {
-      fill_panel<V, F>(rows + v * 16, b, part, blocks, kWidth, panel.pairs + v * 16);
+    for (int64_t v = 0; v < width; v += 16) {
+      fill_panel<V, F>(rows + v, b, part, blocks, width, panel.pairs + v);
     }
     int64_t groups = (m.cols + kIntegerGroup - 1) / kIntegerGroup - b * 2;
     if (groups > part * 2) groups = part * 2;
     for (int64_t t = 0; t < tokens; t += V::kPanelTokens) {
       const int64_t some = tokens - t < V::kPanelTokens ? tokens - t : V::kPanelTokens;
-      panel_tail<V, F::kHalfGroups, F::kBiased, kVectors>(panel, b * 2, groups, shift, x + t, some,
-                                                          sums + t * kWidth);
+      panel_tile_of<V, F::kHalfGroups, F::kBiased>(some, vectors, panel, b * 2, groups, shift,
+                                                   x + t, sums + t * width);
     }
   }
   for (int64_t t = 0; t < tokens; ++t) {
-    std::memcpy(y[t] + first_row, sums + t * kWidth, static_cast<size_t>(count) * sizeof(float));
-  }
-}
-
-template <class V, class F, int kVectors = V::kPanelVectors>
-void panel_of_width(int64_t vectors, const MatrixView& m, int64_t first_row, int64_t count,
-                    const IntegerRow* x, int64_t tokens, float* const* y, const Panel& panel,
-                    float* sums) {
-  if constexpr (kVectors > 0) {
-    if (vectors == kVectors) {
-      integer_panel<V, F, kVectors>(m, first_row, count, x, tokens, y, panel, sums);
-    } else {
-      panel_of_width<V, F, kVectors - 1>(vectors, m, first_row, count, x, tokens, y, panel, sums);
-    }
+    std::memcpy(y[t] + first_row, sums + t * width, static_cast<size_t>(count) * sizeof(float));
   }
 }
 
@@ -334,17 +331,16 @@ template <class V, class F>
 void integer_panels(const MatrixView& m, int64_t begin, int64_t end, const IntegerRow* x,
                     int64_t tokens, float* const* y, void* scratch) {
   constexpr int64_t kWidth = 16 * V::kPanelVectors;
+  const int64_t blocks = integer_blocks(m.cols), sides = m.groups() + 1;
   Panel panel;
   panel.pairs = static_cast<int32_t*>(scratch);
-  const int64_t blocks = integer_blocks(m.cols);
   panel.scales = reinterpret_cast<float*>(
       panel.pairs + (blocks < kPanelBlocks ? blocks : kPanelBlocks) * 32 * kWidth);
-  const int64_t sides = m.spec.groups(m.cols) + 1;
   panel.biases = panel.scales + sides * kWidth;
   float* sums = panel.biases + (F::kBiased ? sides * kWidth : 0);
   for (int64_t r = begin; r < end; r += kWidth) {
     const int64_t count = end - r < kWidth ? end - r : kWidth;
-    panel_of_width<V, F>((count + 15) / 16, m, r, count, x, tokens, y, panel, sums);
+    integer_panel<V, F>(m, r, count, x, tokens, y, panel, sums);
   }
 }
 
@@ -355,10 +351,14 @@ void matmul_integer_format(const MatrixView& m, int64_t begin, int64_t end, cons
     return integer_panels<V, F>(m, begin, end, x, tokens, y, scratch);
   }
   auto* sums = static_cast<int32_t*>(scratch);
+  if (tokens == 3) {  // the third one twice costs less than a kernel of its own
+    const IntegerRow four[] = {x[0], x[1], x[2], x[2]};
+    float* const out[] = {y[0], y[1], y[2], y[2]};
+    return matmul_integer_format<V, F>(m, begin, end, four, 4, out, scratch);
+  }
   for (int64_t r = begin; r < end; r += kIntegerRows) {
     const int64_t count = end - r < kIntegerRows ? end - r : kIntegerRows;
     if (tokens == 4) integer_rows<V, F, 4>(m, r, count, x, y, sums);
-    if (tokens == 3) integer_rows<V, F, 3>(m, r, count, x, y, sums);
     if (tokens == 2) integer_rows<V, F, 2>(m, r, count, x, y, sums);
     if (tokens == 1) integer_rows<V, F, 1>(m, r, count, x, y, sums);
   }

@@ -30,6 +30,8 @@ struct MatrixView {
     const int64_t size = spec.mode != QuantMode::kAffine ? 1 : side == SideDtype::kF32 ? 4 : 2;
     return spec.groups(cols) * size;
   }
+  /// Scales of one row; 0 if not quantised.
+  int64_t groups() const { return format == MatrixFormat::kQuantised ? spec.groups(cols) : 0; }
   int64_t bytes() const {
     return rows * (weight_row_bytes() + side_row_bytes() * (biases != nullptr ? 2 : 1));
   }

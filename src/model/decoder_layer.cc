@@ -9,7 +9,7 @@ Tensor self_attention(const LayerContext& c, const LayerWeights& w, const Tensor
   const LayerConfig& layer = c.text.layers[c.index];
   std::vector<const WeightMatrix*> projections{&w.q_proj, &w.k_proj};
   if (w.v_proj) projections.push_back(&*w.v_proj);
-  const std::vector<Tensor> qkv = c.backend.linear(x, projections);
+  const std::vector<Tensor> qkv = c.backend.linear(Op::kQkv, x, projections);
   // Without v_proj the value is the raw key projection: before k_norm, before RoPE.
   const Tensor& v = w.v_proj ? qkv[2] : qkv[1];
   const AttentionParams params{.layer = c.index,
@@ -22,7 +22,7 @@ Tensor self_attention(const LayerContext& c, const LayerWeights& w, const Tensor
                                .eps = static_cast<float>(c.text.rms_norm_eps)};
   const Tensor heads = c.backend.attention(params, qkv[0], qkv[1], v, c.rope, c.segments);
   const WeightMatrix* out[] = {&w.o_proj};
-  return std::move(c.backend.linear(heads, out)[0]);
+  return std::move(c.backend.linear(Op::kOProj, heads, out)[0]);
 }
 
 /// The dense MLP and, beside it, the experts. The router reads the residual itself, un-normed.

@@ -28,7 +28,7 @@ class Gemma4Model : public LanguageModel {
   Gemma4Model(const std::filesystem::path& folder, const ModelOptions& options)
       : checkpoint_(Checkpoint::open(folder)),
         config_(ModelConfig::parse(checkpoint_.config(), (folder / "config.json").string())),
-        backend_(options.threads, options.pin) {
+        backend_({.threads = options.threads, .pin = options.pin, .exact = options.exact}) {
     refuse_unsupported(folder);
     prefault_.emplace(checkpoint_.mappings(), prefault_cpus(options));
     weights_ = bind_weights(checkpoint_, config_);

@@ -97,7 +97,7 @@ class Binder {
         one.rows = one.cols = 1;
         one.weight = reinterpret_cast<const uint8_t*>(data + 2 * index);
         float lanes[kLanes];
-        kernels().decode_row(one, 0, 1.0f, lanes);
+        kernels().decode_row(one, 0, 1.0f, lanes, nullptr);
         return lanes[0];
       }
       default:

@@ -83,7 +83,7 @@ constexpr KvFormat kFormats[] = {KvFormat::kF32, KvFormat::kBF16, KvFormat::kInt
 
 TEST(CpuAttention, ChunksAndThreadsDoNotChangeABit) {
   const Inputs in(1300);
-  CpuBackend one(1), two(2), three(3);
+  CpuBackend one({.threads = 1}), two({.threads = 2}), three({.threads = 3});
   for (const KvFormat format : kFormats) {
     for (const int64_t window : {0, 500}) {
       KvCache whole_cache = make_cache(format, window);
@@ -110,7 +110,7 @@ TEST(CpuAttention, ChunksAndThreadsDoNotChangeABit) {
 
 TEST(CpuAttention, SequencesOfABatchDoNotMeet) {
   const Inputs in(900);
-  CpuBackend backend(2);
+  CpuBackend backend({.threads = 2});
   KvCache a = make_cache(KvFormat::kBF16, 0), b = make_cache(KvFormat::kBF16, 0);
   attend(backend, in, 0, 850, a);
   attend(backend, in, 0, 20, b);
@@ -139,7 +139,7 @@ TEST(CpuAttention, SequencesOfABatchDoNotMeet) {
 
 TEST(CpuAttention, ARewoundCacheForgetsWhatItHeld) {
   const Inputs in(200);
-  CpuBackend backend(1);
+  CpuBackend backend({.threads = 1});
   for (const KvFormat format : kFormats) {
     KvCache fresh = make_cache(format, 0), rewound = make_cache(format, 0);
     attend(backend, in, 0, 70, fresh);

@@ -124,7 +124,7 @@ std::vector<std::vector<float>> multiply(const Kernels& k, const MatrixView& m,
     x.push_back(inputs[t].data());
     y.push_back(outputs[t].data());
   }
-  std::vector<float> scratch(static_cast<size_t>(kTileRows * padded(m.cols)));
+  std::vector<float> scratch(static_cast<size_t>(exact_scratch_floats(m)));
   k.matmul(m, 0, m.rows, x.data(), std::ssize(inputs), y.data(), scratch.data());
   return outputs;
 }
@@ -160,8 +160,9 @@ void check(const Sample& sample, const std::string& what) {
       }
     }
     std::vector<float> row(static_cast<size_t>(padded(sample.view.cols)));
+    std::vector<float> sides(static_cast<size_t>(2 * padded(sample.view.groups())));
     for (int64_t r = 0; r < sample.view.rows; ++r) {
-      k.decode_row(sample.view, r, 1.0f, row.data());
+      k.decode_row(sample.view, r, 1.0f, row.data(), sides.data());
       for (int64_t i = 0; i < sample.view.cols; ++i) {
         const float expected = sample.values[r * sample.view.cols + i];
         ASSERT_NEAR(row[i], expected, std::abs(expected) * 2e-7 + 1e-7) << what << " " << isa;
@@ -222,8 +223,8 @@ TEST(Matmul, EveryMxfp8CodeAndScaleDecodesLikeTheReference) {
                      nullptr};
   for (const std::string_view isa : available_isas()) {
     for (int64_t r = 0; r < 256; ++r) {
-      std::vector<float> row(256);
-      kernels_for(isa).decode_row(m, r, 1.0f, row.data());
+      std::vector<float> row(256), sides(32);
+      kernels_for(isa).decode_row(m, r, 1.0f, row.data(), sides.data());
       for (int i = 0; i < 256; ++i) {
         const float want = expected[r * 256 + i];
         if (std::isnan(want)) {

@@ -1,27 +1,10 @@
 #include "backend/cpu/cpu_backend.h"
 
+#include <algorithm>
 #include <cmath>
 #include <utility>
 
 namespace octavo {
-namespace {
-
-// Rows of a matrix that one thread takes at least: one cache line of output.
-constexpr int64_t kRowGrain = 16;
-
-std::vector<const float*> row_pointers(const Tensor& x) {
-  std::vector<const float*> rows(static_cast<size_t>(x.rows()));
-  for (int64_t t = 0; t < x.rows(); ++t) rows[t] = x.row(t);
-  return rows;
-}
-
-std::vector<float*> row_pointers(Tensor& x) {
-  std::vector<float*> rows(static_cast<size_t>(x.rows()));
-  for (int64_t t = 0; t < x.rows(); ++t) rows[t] = x.row(t);
-  return rows;
-}
-
-}  // namespace
 
 float* thread_scratch(int64_t floats) {
   thread_local std::vector<float> scratch;
@@ -29,7 +12,8 @@ float* thread_scratch(int64_t floats) {
   return scratch.data();
 }
 
-CpuBackend::CpuBackend(int threads, bool pin) : pool_(threads, pin), kernels_(kernels()) {}
+CpuBackend::CpuBackend(const CpuOptions& options)
+    : pool_(options.threads, options.pin), kernels_(kernels()), exact_(options.exact) {}
 
 void CpuBackend::for_range(int64_t count, int64_t grain, int64_t work_per_item,
                            FunctionRef<void(int64_t, int64_t)> body) {
@@ -41,22 +25,77 @@ void CpuBackend::for_range(int64_t count, int64_t grain, int64_t work_per_item,
                      });
 }
 
-void CpuBackend::multiply(const WeightMatrix& m, const std::vector<const float*>& x,
-                          const std::vector<float*>& out) {
-  const int64_t tokens = std::ssize(x);
-  for_range(m.rows, kRowGrain, m.cols * tokens, [&](int64_t begin, int64_t end) {
-    float* scratch = thread_scratch(kTileRows * padded(m.cols));
-    kernels_.matmul(m, begin, end, x.data(), tokens, out.data(), scratch);
+InputRows CpuBackend::input_rows(const Tensor& x, bool integers) {
+  InputRows rows;
+  rows.cols = x.cols();
+  for (int64_t t = 0; t < x.rows(); ++t) rows.values.push_back(x.row(t));
+  if (!integers) return rows;
+  const int64_t bytes = integer_row_bytes(x.cols());
+  rows.memory = Buffer(static_cast<size_t>(x.rows() * bytes));
+  for (int64_t t = 0; t < x.rows(); ++t) {
+    rows.integers.push_back(
+        integer_row_at(static_cast<std::byte*>(rows.memory.data()) + t * bytes, x.cols()));
+  }
+  for_range(x.rows(), 1, x.cols() * 4, [&](int64_t begin, int64_t end) {
+    for (int64_t t = begin; t < end; ++t) {
+      kernels_.quantise_row(x.row(t), x.cols(), rows.integers[t]);
+    }
+  });
+  return rows;
+}
+
+void CpuBackend::multiply_rows(const WeightMatrix& m, int64_t begin, int64_t end,
+                               const InputRows& x, int64_t first, int64_t count,
+                               float* const* out) {
+  if (x.integers.empty() || m.format != MatrixFormat::kQuantised) {
+    float* scratch = thread_scratch(exact_scratch_floats(m));
+    kernels_.matmul(m, begin, end, x.values.data() + first, count, out, scratch);
+  } else {
+    float* scratch = thread_scratch(integer_scratch_bytes(m, count) / 4);
+    kernels_.matmul_integer(m, begin, end, x.integers.data() + first, count, out, scratch);
+  }
+}
+
+void CpuBackend::multiply(const InputRows& x, std::span<const WeightMatrix* const> matrices,
+                          float* const* out) {
+  // All matrices are one range of grains of rows, so that the threads meet only once.
+  const auto grains_of = [](const WeightMatrix& m) { return (m.rows + kRowGrain - 1) / kRowGrain; };
+  int64_t grains = 0, rows = 0;
+  for (const WeightMatrix* m : matrices) {
+    grains += grains_of(*m);
+    rows += m->rows;
+  }
+  const int64_t tokens = std::ssize(x.values);
+  const int64_t work = grains > 0 ? rows * x.cols * tokens / grains : 0;
+  for_range(grains, 1, work, [&](int64_t begin, int64_t end) {
+    for (size_t i = 0; i < matrices.size() && end > 0; ++i) {
+      const WeightMatrix& m = *matrices[i];
+      const int64_t here = grains_of(m);
+      if (begin < here) {
+        multiply_rows(m, std::max<int64_t>(begin, 0) * kRowGrain,
+                      std::min(std::min(end, here) * kRowGrain, m.rows), x, 0, tokens,
+                      out + static_cast<int64_t>(i) * tokens);
+      }
+      begin -= here;
+      end -= here;
+    }
   });
 }
 
 Tensor CpuBackend::embed(const WeightMatrix& table, std::span<const int32_t> tokens, float scale) {
-  Tensor out(std::ssize(tokens), table.cols);
-  for (int64_t t = 0; t < out.rows(); ++t) kernels_.decode_row(table, tokens[t], scale, out.row(t));
+  const auto count = static_cast<int64_t>(tokens.size());
+  const ProfileScope scope(profile_, Op::kEmbed,
+                           static_cast<uint64_t>(table.slice(0, 1).bytes() * count));
+  Tensor out(count, table.cols);
+  float* scratch = thread_scratch(2 * padded(table.groups()));
+  for (int64_t t = 0; t < count; ++t) {
+    kernels_.decode_row(table, tokens[t], scale, out.row(t), scratch);
+  }
   return out;
 }
 
 Tensor CpuBackend::norm(const Tensor& x, const Vector& weight, float eps) {
+  const ProfileScope scope(profile_, Op::kNorm);
   Tensor out(x.rows(), x.cols());
   for_range(x.rows(), 1, x.cols(), [&](int64_t begin, int64_t end) {
     for (int64_t t = begin; t < end; ++t) {
@@ -68,6 +107,7 @@ Tensor CpuBackend::norm(const Tensor& x, const Vector& weight, float eps) {
 
 Tensor CpuBackend::add_norm(const Tensor& residual, const Tensor& x, const Vector& weight,
                             float eps, float scale) {
+  const ProfileScope scope(profile_, Op::kNorm);
   Tensor out(x.rows(), x.cols());
   for_range(x.rows(), 1, x.cols(), [&](int64_t begin, int64_t end) {
     for (int64_t t = begin; t < end; ++t) {
@@ -81,50 +121,69 @@ Tensor CpuBackend::add_norm(const Tensor& residual, const Tensor& x, const Vecto
 }
 
 Tensor CpuBackend::add(const Tensor& a, const Tensor& b) {
+  const ProfileScope scope(profile_, Op::kNorm);
   Tensor out(a.rows(), a.cols());
-  for (int64_t t = 0; t < a.rows(); ++t) {
-    for (int64_t i = 0; i < a.cols(); ++i) out.row(t)[i] = a.row(t)[i] + b.row(t)[i];
-  }
+  for_range(a.rows(), 1, a.cols(), [&](int64_t begin, int64_t end) {
+    for (int64_t t = begin; t < end; ++t) {
+      for (int64_t i = 0; i < a.cols(); ++i) out.row(t)[i] = a.row(t)[i] + b.row(t)[i];
+    }
+  });
   return out;
 }
 
-std::vector<Tensor> CpuBackend::linear(const Tensor& x,
+std::vector<Tensor> CpuBackend::linear(Op op, const Tensor& x,
                                        std::span<const WeightMatrix* const> matrices) {
-  const std::vector<const float*> inputs = row_pointers(x);
-  std::vector<Tensor> results;
+  int64_t bytes = 0, rows = 0;
+  bool integers = false;
   for (const WeightMatrix* m : matrices) {
-    Tensor out(x.rows(), m->rows);
-    multiply(*m, inputs, row_pointers(out));
-    results.push_back(std::move(out));
+    bytes += m->bytes();
+    rows += m->rows;
+    integers = integers || in_integers(*m);
   }
+  const ProfileScope scope(profile_, op, static_cast<uint64_t>(bytes),
+                           static_cast<uint64_t>(rows * x.cols() * x.rows()));
+  std::vector<Tensor> results;
+  std::vector<float*> out;
+  for (const WeightMatrix* m : matrices) {
+    Tensor& result = results.emplace_back(x.rows(), m->rows);
+    for (int64_t t = 0; t < x.rows(); ++t) out.push_back(result.row(t));
+  }
+  multiply(input_rows(x, integers), matrices, out.data());
   return results;
 }
 
 Tensor CpuBackend::gated_mlp(const Tensor& x, const WeightMatrix& gate, const WeightMatrix& up,
                              const WeightMatrix& down) {
   const WeightMatrix* both[] = {&gate, &up};
-  std::vector<Tensor> halves = linear(x, both);
+  std::vector<Tensor> halves = linear(Op::kMlp, x, both);
   Tensor& active = halves[0];
-  for_range(x.rows(), 1, gate.rows, [&](int64_t begin, int64_t end) {
-    for (int64_t t = begin; t < end; ++t) {
-      kernels_.gelu_multiply(active.row(t), halves[1].row(t), gate.rows, active.row(t));
-    }
-  });
+  {
+    const ProfileScope scope(profile_, Op::kNorm);
+    for_range(x.rows(), 1, gate.rows * 8, [&](int64_t begin, int64_t end) {
+      for (int64_t t = begin; t < end; ++t) {
+        kernels_.gelu_multiply(active.row(t), halves[1].row(t), gate.rows, active.row(t));
+      }
+    });
+  }
   const WeightMatrix* last[] = {&down};
-  return std::move(linear(active, last)[0]);
+  return std::move(linear(Op::kMlp, active, last)[0]);
 }
 
 void CpuBackend::logits(const Tensor& x, std::span<const int64_t> rows, const Vector& weight,
                         float eps, const WeightMatrix& head, float cap, std::span<float> out) {
-  Tensor normed(std::ssize(rows), x.cols());
+  const auto count = static_cast<int64_t>(rows.size());
+  const ProfileScope scope(profile_, Op::kHead, static_cast<uint64_t>(head.bytes()),
+                           static_cast<uint64_t>(head.rows * head.cols * count));
+  Tensor normed(count, x.cols());
   std::vector<float*> results;
-  for (int64_t i = 0; i < normed.rows(); ++i) {
+  for (int64_t i = 0; i < count; ++i) {
     kernels_.rms_norm(x.row(rows[i]), weight.data(), eps, 1.0f, x.cols(), normed.row(i));
     results.push_back(out.data() + i * head.rows);
   }
-  multiply(head, row_pointers(std::as_const(normed)), results);
+  const WeightMatrix* const one[] = {&head};
+  multiply(input_rows(normed, in_integers(head)), one, results.data());
   if (cap == 0) return;
-  for_range(normed.rows() * head.rows, kRowGrain, 16, [&](int64_t begin, int64_t end) {
+  for_range(count * head.rows, kLanes, 16, [&](int64_t begin, int64_t end) {
     kernels_.softcap(out.data() + begin, cap, end - begin);
   });
 }

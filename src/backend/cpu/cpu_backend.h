@@ -6,17 +6,30 @@
 
 namespace octavo {
 
+struct CpuOptions {
+  int threads = 0;     // as for ThreadPool
+  bool pin = false;    // as for ThreadPool
+  bool exact = false;  // products of quantised matrices in f32, not in integers
+};
+
+/// The rows that matrices are multiplied with.
+struct InputRows {
+  int64_t cols = 0;
+  std::vector<const float*> values;
+  std::vector<IntegerRow> integers;  // the same in integers; empty where only f32 is wanted
+  Buffer memory;                     // of the integers
+};
+
 class CpuBackend : public Backend {
  public:
-  /// `threads` and `pin` as for ThreadPool.
-  explicit CpuBackend(int threads = 0, bool pin = false);
+  explicit CpuBackend(const CpuOptions& options = {});
 
   Tensor embed(const WeightMatrix& table, std::span<const int32_t> tokens, float scale) override;
   Tensor norm(const Tensor& x, const Vector& weight, float eps) override;
   Tensor add_norm(const Tensor& residual, const Tensor& x, const Vector& weight, float eps,
                   float scale) override;
   Tensor add(const Tensor& a, const Tensor& b) override;
-  std::vector<Tensor> linear(const Tensor& x,
+  std::vector<Tensor> linear(Op op, const Tensor& x,
                              std::span<const WeightMatrix* const> matrices) override;
   Tensor attention(const AttentionParams& params, const Tensor& q, const Tensor& k, const Tensor& v,
                    const RopeTable& rope, std::span<const AttentionSegment> segments) override;
@@ -31,13 +44,26 @@ class CpuBackend : public Backend {
   /// Splits `count` items over the pool unless the whole is too little work to be worth waking it.
   void for_range(int64_t count, int64_t grain, int64_t work_per_item,
                  FunctionRef<void(int64_t begin, int64_t end)> body);
-  /// rows x[t] -> out[t][0 .. m.rows), split over the pool by rows of m.
-  void multiply(const WeightMatrix& m, const std::vector<const float*>& x,
-                const std::vector<float*>& out);
+  bool in_integers(const WeightMatrix& m) const {
+    return !exact_ && m.format == MatrixFormat::kQuantised;
+  }
+  InputRows input_rows(const Tensor& x, bool integers);
+  /// out[t][r] for rows r of m in [begin, end), by the calling thread; `first` and `count` select
+  /// the tokens.
+  void multiply_rows(const WeightMatrix& m, int64_t begin, int64_t end, const InputRows& x,
+                     int64_t first, int64_t count, float* const* out);
+  /// x times each matrix: rows of results [t] of matrix i go to out[i * T + t]. Split over the
+  /// pool.
+  void multiply(const InputRows& x, std::span<const WeightMatrix* const> matrices,
+                float* const* out);
 
   ThreadPool pool_;
   const Kernels& kernels_;
+  bool exact_;
 };
+
+/// Rows of a matrix that one thread takes at least: the widest panel of any instruction set.
+inline constexpr int64_t kRowGrain = 48;
 
 /// Below this many multiply-adds, some 50 microseconds on one core, waking the pool costs more than
 /// it saves, above all where the other cores are busy.

@@ -10,29 +10,32 @@
 namespace octavo {
 namespace {
 
-// Rows of an expert's matrix per work item: enough items to balance, few enough to keep them cheap.
-constexpr int64_t kItemRows = 64;
-
-/// The slots (token * top_k + rank) that chose one expert.
-struct ExpertLoad {
-  int32_t expert;
+/// The slots (token * top_k + rank) of all tokens, sorted by expert, and where each expert's begin.
+struct ExpertLoads {
   std::vector<int64_t> slots;
+  struct Load {
+    int32_t expert;
+    int64_t first, count;  // range of `slots`
+  };
+  std::vector<Load> loads;
 };
 
-std::vector<ExpertLoad> loads_by_expert(const Routing& routing) {
-  std::vector<int64_t> order(routing.experts.size());
-  std::iota(order.begin(), order.end(), 0);
-  std::sort(order.begin(), order.end(), [&](int64_t a, int64_t b) {
+ExpertLoads loads_by_expert(const Routing& routing) {
+  ExpertLoads result;
+  result.slots.resize(routing.experts.size());
+  std::iota(result.slots.begin(), result.slots.end(), 0);
+  std::sort(result.slots.begin(), result.slots.end(), [&](int64_t a, int64_t b) {
     const int32_t left = routing.experts[a], right = routing.experts[b];
     return left != right ? left < right : a < b;
   });
-  std::vector<ExpertLoad> loads;
-  for (const int64_t slot : order) {
-    const int32_t expert = routing.experts[slot];
-    if (loads.empty() || loads.back().expert != expert) loads.push_back({expert, {}});
-    loads.back().slots.push_back(slot);
+  for (int64_t i = 0; i < std::ssize(result.slots); ++i) {
+    const int32_t expert = routing.experts[result.slots[i]];
+    if (result.loads.empty() || result.loads.back().expert != expert) {
+      result.loads.push_back({expert, i, 0});
+    }
+    ++result.loads.back().count;
   }
-  return loads;
+  return result;
 }
 
 /// The top_k largest of `logits`, best first; of equal ones the lower index; NaN comes last.
@@ -51,13 +54,21 @@ void pick_experts(const float* logits, int64_t count, int64_t top_k, int32_t* ex
 }  // namespace
 
 Routing CpuBackend::route(const Tensor& x, const RouterWeights& router, int64_t top_k, float eps) {
+  const ProfileScope scope(profile_, Op::kRouter, static_cast<uint64_t>(router.proj.bytes()),
+                           static_cast<uint64_t>(router.proj.rows * x.cols() * x.rows()));
   Tensor input(x.rows(), x.cols());
   const float scale = 1.0f / std::sqrt(static_cast<float>(x.cols()));
-  for (int64_t t = 0; t < x.rows(); ++t) {
-    kernels_.rms_norm(x.row(t), router.scale.data(), eps, scale, x.cols(), input.row(t));
-  }
-  const WeightMatrix* proj[] = {&router.proj};
-  const Tensor logits = std::move(linear(input, proj)[0]);
+  for_range(x.rows(), 1, x.cols(), [&](int64_t begin, int64_t end) {
+    for (int64_t t = begin; t < end; ++t) {
+      kernels_.rms_norm(x.row(t), router.scale.data(), eps, scale, x.cols(), input.row(t));
+    }
+  });
+  // Always in f32: a choice of experts is not a rounding error.
+  Tensor logits(x.rows(), router.proj.rows);
+  std::vector<float*> out;
+  for (int64_t t = 0; t < x.rows(); ++t) out.push_back(logits.row(t));
+  const WeightMatrix* const proj[] = {&router.proj};
+  multiply(input_rows(input, false), proj, out.data());
 
   Routing routing;
   routing.top_k = top_k;
@@ -81,67 +92,71 @@ Routing CpuBackend::route(const Tensor& x, const RouterWeights& router, int64_t 
 }
 
 Tensor CpuBackend::experts(const Tensor& x, const Routing& routing, const ExpertBank& bank) {
-  const std::vector<ExpertLoad> loads = loads_by_expert(routing);
-  const int64_t slots = std::ssize(routing.experts), width = bank.gate.rows;
-  Tensor active(slots, width);
-  Tensor results(slots, x.cols());
+  const ExpertLoads work = loads_by_expert(routing);
+  const int64_t slots = std::ssize(work.slots), width = bank.gate.rows;
+  const auto active_experts = std::ssize(work.loads);
+  const int64_t expert_bytes =
+      bank.gate.expert(0).bytes() + bank.up.expert(0).bytes() + bank.down.expert(0).bytes();
+  const ProfileScope scope(profile_, Op::kExperts,
+                           static_cast<uint64_t>(active_experts * expert_bytes),
+                           static_cast<uint64_t>(3 * slots * width * x.cols()));
+  if (profile_ != nullptr) profile_->add_experts(static_cast<uint64_t>(active_experts));
 
-  // Calls body(load, first row, rows) for every block of rows of every active expert.
-  const auto for_blocks = [&](int64_t rows, const auto& body) {
-    const int64_t blocks = (rows + kItemRows - 1) / kItemRows;
-    const auto item = [&](size_t index, int) {
-      const int64_t first = static_cast<int64_t>(index) % blocks * kItemRows;
-      body(loads[index / blocks], first, std::min(kItemRows, rows - first));
-    };
-    const auto items = loads.size() * static_cast<size_t>(blocks);
-    if (slots * width * x.cols() < kWorthThreads) {
-      for (size_t i = 0; i < items; ++i) item(i, 0);
-    } else {
-      pool_.parallel_items(items, item);
-    }
+  // Rows of these three are in the order of work.slots.
+  Tensor gates(slots, width), ups(slots, width), results(slots, x.cols());
+  std::vector<float*> gate_out, up_out, result_out;
+  InputRows tokens = input_rows(x, in_integers(bank.gate.all) || in_integers(bank.up.all));
+  InputRows in{.cols = x.cols(), .values = {}, .integers = {}, .memory = {}};
+  for (int64_t i = 0; i < slots; ++i) {
+    const int64_t token = work.slots[i] / routing.top_k;
+    in.values.push_back(tokens.values[token]);
+    if (!tokens.integers.empty()) in.integers.push_back(tokens.integers[token]);
+    gate_out.push_back(gates.row(i));
+    up_out.push_back(ups.row(i));
+    result_out.push_back(results.row(i));
+  }
+
+  // Calls body(load, first row, end) for every grain of rows of every active expert.
+  const auto for_grains = [&](int64_t rows, const auto& body) {
+    const int64_t grains = (rows + kRowGrain - 1) / kRowGrain;
+    const int64_t item_work = slots * rows * width / (active_experts * grains);
+    for_range(active_experts * grains, 1, item_work, [&](int64_t begin, int64_t end) {
+      while (begin < end) {  // neighbouring grains of one expert at once
+        const int64_t load = begin / grains, first = begin % grains;
+        const int64_t last = std::min(grains, first + end - begin);
+        body(work.loads[load], first * kRowGrain, std::min(rows, last * kRowGrain));
+        begin += last - first;
+      }
+    });
   };
 
-  for_blocks(width, [&](const ExpertLoad& load, int64_t first, int64_t rows) {
-    const int64_t count = std::ssize(load.slots);
-    float* scratch = thread_scratch(kTileRows * padded(x.cols()) + 2 * count * kItemRows);
-    float* gates = scratch + kTileRows * padded(x.cols());
-    float* ups = gates + count * kItemRows;
-    std::vector<const float*> in(load.slots.size());
-    std::vector<float*> gate(load.slots.size()), up(load.slots.size());
-    for (int64_t i = 0; i < count; ++i) {
-      in[i] = x.row(load.slots[i] / routing.top_k);
-      gate[i] = gates + i * kItemRows;
-      up[i] = ups + i * kItemRows;
-    }
-    const WeightMatrix gate_rows = bank.gate.expert(load.expert).slice(first, rows);
-    const WeightMatrix up_rows = bank.up.expert(load.expert).slice(first, rows);
-    kernels_.matmul(gate_rows, 0, rows, in.data(), count, gate.data(), scratch);
-    kernels_.matmul(up_rows, 0, rows, in.data(), count, up.data(), scratch);
-    for (int64_t i = 0; i < count; ++i) {
-      kernels_.gelu_multiply(gate[i], up[i], rows, active.row(load.slots[i]) + first);
+  for_grains(width, [&](const ExpertLoads::Load& load, int64_t begin, int64_t end) {
+    multiply_rows(bank.gate.expert(load.expert), begin, end, in, load.first, load.count,
+                  gate_out.data() + load.first);
+    multiply_rows(bank.up.expert(load.expert), begin, end, in, load.first, load.count,
+                  up_out.data() + load.first);
+    for (int64_t i = load.first; i < load.first + load.count; ++i) {
+      kernels_.gelu_multiply(gates.row(i) + begin, ups.row(i) + begin, end - begin,
+                             gates.row(i) + begin);
     }
   });
-
-  for_blocks(x.cols(), [&](const ExpertLoad& load, int64_t first, int64_t rows) {
-    float* scratch = thread_scratch(kTileRows * padded(width));
-    std::vector<const float*> in(load.slots.size());
-    std::vector<float*> out(load.slots.size());
-    for (size_t i = 0; i < load.slots.size(); ++i) {
-      in[i] = active.row(load.slots[i]);
-      out[i] = results.row(load.slots[i]) + first;
-    }
-    const WeightMatrix down = bank.down.expert(load.expert).slice(first, rows);
-    kernels_.matmul(down, 0, rows, in.data(), std::ssize(in), out.data(), scratch);
+  const InputRows active = input_rows(gates, in_integers(bank.down.all));
+  for_grains(x.cols(), [&](const ExpertLoads::Load& load, int64_t begin, int64_t end) {
+    multiply_rows(bank.down.expert(load.expert), begin, end, active, load.first, load.count,
+                  result_out.data() + load.first);
   });
 
+  std::vector<int64_t> place(static_cast<size_t>(slots));  // of a slot among the results
+  for (int64_t i = 0; i < slots; ++i) place[work.slots[i]] = i;
   Tensor sum(x.rows(), x.cols());
-  for (int64_t t = 0; t < x.rows(); ++t) {
-    std::fill_n(sum.row(t), x.cols(), 0.0f);
-    for (int64_t k = 0; k < routing.top_k; ++k) {
-      const int64_t slot = t * routing.top_k + k;
-      kernels_.accumulate(results.row(slot), routing.weights[slot], x.cols(), sum.row(t));
+  for_range(x.rows(), 1, routing.top_k * x.cols(), [&](int64_t begin, int64_t end) {
+    for (int64_t t = begin; t < end; ++t) {
+      std::fill_n(sum.row(t), x.cols(), 0.0f);
+      for (int64_t slot = t * routing.top_k; slot < (t + 1) * routing.top_k; ++slot) {
+        kernels_.accumulate(results.row(place[slot]), routing.weights[slot], x.cols(), sum.row(t));
+      }
     }
-  }
+  });
   return sum;
 }
 

@@ -1,4 +1,5 @@
-// kernels/avx2: 16 lanes of int32, or 32 of int16, in two registers (AVX2, BMI2).
+// kernels/avx2: 16 lanes of int32, or 32 of int16, in two registers (AVX2,
+// BMI2).
 #pragma once
 
 #include <immintrin.h>
@@ -55,7 +56,7 @@ struct Ints {
   }
 
   /// rows[i] lane j becomes rows[j] lane i.
-  static void transpose(Ints (&rows)[16]) {
+  [[gnu::always_inline]] static void transpose(Ints (&rows)[16]) {
     __m256i block[4][8];  // upper left, upper right, lower left, lower right
     for (int i = 0; i < 8; ++i) {
       block[0][i] = rows[i].low;
@@ -70,7 +71,8 @@ struct Ints {
     }
   }
 
-  /// 64 codes of E4M3 as round(32 * value), half away from zero; 0x7F reads as 480.
+  /// 64 codes of E4M3 as round(32 * value), half away from zero; 0x7F reads as
+  /// 480.
   static void e4m3(const uint8_t* p, Ints& first, Ints& second) {
     e4m3(load256(p), first.low, second.low);
     e4m3(load256(p + 32), first.high, second.high);
@@ -82,7 +84,8 @@ struct Ints {
     e2m1(p + 16, first.high, second.high);
   }
 
-  /// 64 unsigned codes of kBits bits; reads up to 8 bytes past them unless kBits is 4 or 8.
+  /// 64 unsigned codes of kBits bits; reads up to 8 bytes past them unless
+  /// kBits is 4 or 8.
   template <int kBits>
   static void codes(const uint8_t* p, Ints& first, Ints& second) {
     codes32<kBits>(p, first.low, second.low);
@@ -112,8 +115,9 @@ struct Ints {
     }
   }
 
-  /// (8 + mantissa) * 2^11 times 2^(exponent - 1), rounded at 2^15. A negative code is the
-  /// complement of its magnitude: one step of 2^-11 more, which sends halves away from zero.
+  /// (8 + mantissa) * 2^11 times 2^(exponent - 1), rounded at 2^15. A negative
+  /// code is the complement of its magnitude: one step of 2^-11 more, which
+  /// sends halves away from zero.
   static void e4m3(__m256i bytes, __m256i& first, __m256i& second) {
     const __m256i exponent = _mm256_and_si256(_mm256_srli_epi16(bytes, 3), _mm256_set1_epi8(15));
     const __m256i power_low =
@@ -165,8 +169,9 @@ struct Ints {
     }
   }
 
-  /// Eight codes from each of two runs of kBits bytes: the two bytes that hold a code go to its
-  /// element, a product moves the code to the element's top, a shift down to its bottom.
+  /// Eight codes from each of two runs of kBits bytes: the two bytes that hold
+  /// a code go to its element, a product moves the code to the element's top, a
+  /// shift down to its bottom.
   template <int kBits>
   static __m256i spread(const uint8_t* a, const uint8_t* b) {
     static constexpr Spread<kBits> kSpread;

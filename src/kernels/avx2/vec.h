@@ -15,8 +15,16 @@ struct Ints;
 
 struct Vec {
   using Ints = avx2::Ints;
-  static constexpr int kTokenTile = 1;
-  // Tile of the integer panels: 12 registers of sums, 2 of weights, 1 of inputs, 1 of products.
+  // Tile of the f32 panels: 4 x 3 sums, 3 inputs and a weight are the 16
+  // registers.
+  static constexpr int kTokenTile = 3;
+  static constexpr int kParts = 2;
+  using Part = __m256;
+  static Part load_part(const float* p) { return _mm256_loadu_ps(p); }
+  static void store_part(Part a, float* p) { _mm256_storeu_ps(p, a); }
+  static Part fma_part(Part a, Part b, Part c) { return _mm256_fmadd_ps(a, b, c); }
+  // Tile of the integer panels: 12 registers of sums, 2 of weights, 1 of
+  // inputs, 1 of products.
   static constexpr int kPanelTokens = 6, kPanelVectors = 1;
   // Sums that the tiles of attention hold in registers, beside the operands.
   static constexpr int kSums = 4;
@@ -43,21 +51,15 @@ struct Vec {
             _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_srli_si128(bytes, 8)))};
   }
   static Vec load_f16(const uint8_t* p) { return {f16(p), f16(p + 16)}; }
-  /// E4M3 shifted into FP16 is 1/256 of its value, subnormals included; 0x7F and 0xFF are NaN.
-  static Vec load_e4m3(const uint8_t* p) {
-    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
-    const __m256i wide = _mm256_cvtepu8_epi16(bytes);
-    const __m256i magnitude = _mm256_and_si256(wide, _mm256_set1_epi16(0x7f));
-    // A NaN code becomes the FP16 NaN 0x7fff.
-    const __m256i nan = _mm256_cmpeq_epi16(magnitude, _mm256_set1_epi16(0x7f));
-    const __m256i sign = _mm256_slli_epi16(_mm256_and_si256(wide, _mm256_set1_epi16(0x80)), 8);
-    const __m256i half = _mm256_or_si256(_mm256_or_si256(_mm256_slli_epi16(magnitude, 7), sign),
-                                         _mm256_and_si256(nan, _mm256_set1_epi16(0x7fff)));
-    const __m256 scale = _mm256_set1_ps(256.0f);
-    return {_mm256_mul_ps(_mm256_cvtph_ps(_mm256_castsi256_si128(half)), scale),
-            _mm256_mul_ps(_mm256_cvtph_ps(_mm256_extracti128_si256(half, 1)), scale)};
+  /// E4M3 shifted into FP16 is 1/256 of its value, subnormals included; 0x7F
+  /// reads as 480 / 256.
+  static Vec load_e4m3_256th(const uint8_t* p) {
+    const __m256i wide = _mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+    const __m256i half = _mm256_and_si256(_mm256_slli_epi16(wide, 7), _mm256_set1_epi16(-0x4080));
+    return {_mm256_cvtph_ps(_mm256_castsi256_si128(half)),
+            _mm256_cvtph_ps(_mm256_extracti128_si256(half, 1))};
   }
-  /// 2^(byte - 127); 0xFF is NaN.
+  /// 2^(byte - 127); 255 becomes infinity, which only a broken file holds.
   static Vec load_e8m0(const uint8_t* p) { return {e8m0(p), e8m0(p + 8)}; }
   static Vec load_e2m1(const uint8_t* p) {
     // Twice the value fits a signed byte.
@@ -126,10 +128,8 @@ struct Vec {
  private:
   static __m256 e8m0(const uint8_t* p) {
     const __m256i wide = _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
-    const __m256i bits =
-        _mm256_max_epi32(_mm256_slli_epi32(wide, 23), _mm256_set1_epi32(0x00400000));
-    const __m256i nan = _mm256_cmpeq_epi32(wide, _mm256_set1_epi32(255));
-    return _mm256_castsi256_ps(_mm256_blendv_epi8(bits, _mm256_set1_epi32(0x7fc00000), nan));
+    return _mm256_castsi256_ps(
+        _mm256_max_epi32(_mm256_slli_epi32(wide, 23), _mm256_set1_epi32(0x00400000)));
   }
   static __m256 bf16(const uint8_t* p) {
     const __m128i bits = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));

@@ -1,5 +1,6 @@
-// kernels/avx512: 16 lanes of int32, or 32 of int16, in one register (AVX-512 F, BW, VL, DQ; with
-// VNNI and VBMI one instruction each for a product with its sum and for a table of 128 bytes).
+// kernels/avx512: 16 lanes of int32, or 32 of int16, in one register (AVX-512
+// F, BW, VL, DQ; with VNNI and VBMI one instruction each for a product with its
+// sum and for a table of 128 bytes).
 #pragma once
 
 #include <immintrin.h>
@@ -16,14 +17,16 @@ namespace {
 #define OCTAVO_VNNI 0
 #endif
 
-/// round(32 * value), half away from zero, of the non-negative codes of E4M3; 0x7F reads as 480.
+/// round(32 * value), half away from zero, of the non-negative codes of E4M3;
+/// 0x7F reads as 480.
 struct E4m3Table {
   alignas(64) uint8_t low[128] = {};
   alignas(64) uint8_t high[128] = {};
   constexpr E4m3Table() {
     for (int code = 0; code < 128; ++code) {
       const int exponent = code >> 3, mantissa = code & 7;
-      // 32 * value = (8 + mantissa) * 2^(exponent - 5); subnormals are below one half.
+      // 32 * value = (8 + mantissa) * 2^(exponent - 5); subnormals are below
+      // one half.
       const int sixteenths = exponent == 0 ? mantissa : (8 + mantissa) << (exponent - 1);
       const int value = (sixteenths + 8) / 16;
       low[code] = static_cast<uint8_t>(value & 255);
@@ -66,7 +69,7 @@ struct Ints {
   }
 
   /// rows[i] lane j becomes rows[j] lane i.
-  static void transpose(Ints (&rows)[16]) {
+  [[gnu::always_inline]] static void transpose(Ints (&rows)[16]) {
     __m512i t[16];
     for (int i = 0; i < 16; i += 2) {
       t[i] = _mm512_unpacklo_epi32(rows[i].v, rows[i + 1].v);
@@ -101,7 +104,8 @@ struct Ints {
                                                  _mm512_load_si512(kTable.low + 64));
     const __m512i high = _mm512_permutex2var_epi8(_mm512_load_si512(kTable.high), bytes,
                                                   _mm512_load_si512(kTable.high + 64));
-    // The sign goes to the top of each element; what has one becomes 2^15 less itself.
+    // The sign goes to the top of each element; what has one becomes 2^15 less
+    // itself.
     const __m512i signs = _mm512_set1_epi8(-128), top = _mm512_set1_epi16(-32768);
     const __m512i signed_high = _mm512_ternarylogic_epi32(high, bytes, signs, 0xf8);  // h | b & s
     const __m512i a = _mm512_unpacklo_epi8(low, signed_high);
@@ -109,8 +113,9 @@ struct Ints {
     first.v = _mm512_mask_sub_epi16(a, _mm512_movepi16_mask(a), top, a);
     second.v = _mm512_mask_sub_epi16(b, _mm512_movepi16_mask(b), top, b);
 #else
-    // (8 + mantissa) * 2^11 times 2^(exponent - 1), rounded at 2^15. A negative code is the
-    // complement of its magnitude: one step of 2^-11 more, which sends halves away from zero.
+    // (8 + mantissa) * 2^11 times 2^(exponent - 1), rounded at 2^15. A negative
+    // code is the complement of its magnitude: one step of 2^-11 more, which
+    // sends halves away from zero.
     const __m512i exponent = _mm512_and_si512(_mm512_srli_epi16(bytes, 3), _mm512_set1_epi8(15));
     const __m512i power_low = _mm512_shuffle_epi8(
         _mm512_broadcast_i32x4(_mm_setr_epi8(0, 1, 2, 4, 8, 16, 32, 64, -128, 0, 0, 0, 0, 0, 0, 0)),
@@ -141,7 +146,8 @@ struct Ints {
     second.v = _mm512_srai_epi16(_mm512_unpackhi_epi8(zero, bytes), 8);
   }
 
-  /// 64 unsigned codes of kBits bits; reads up to 8 bytes past them unless kBits is 4 or 8.
+  /// 64 unsigned codes of kBits bits; reads up to 8 bytes past them unless
+  /// kBits is 4 or 8.
   template <int kBits>
   static void codes(const uint8_t* p, Ints& first, Ints& second) {
     __m512i bytes;
@@ -157,7 +163,8 @@ struct Ints {
   /// 64 nibbles in order, one per byte.
   static __m512i nibbles(const uint8_t* p) {
     const __m256i bytes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
-    // Each byte to 16 bits: low nibble stays, high nibble moves to the upper byte.
+    // Each byte to 16 bits: low nibble stays, high nibble moves to the upper
+    // byte.
     const __m512i wide = _mm512_cvtepu8_epi16(bytes);
     return _mm512_and_si512(_mm512_or_si512(wide, _mm512_slli_epi16(wide, 4)),
                             _mm512_set1_epi8(15));

@@ -15,8 +15,16 @@ struct Ints;
 
 struct Vec {
   using Ints = avx512::Ints;
-  static constexpr int kTokenTile = 4;
-  // Tile of the integer panels: 8 x 3 sums, 3 weights and an input are 28 of 32 registers.
+  // Tile of the f32 panels: 4 x 6 sums, 6 inputs and a weight are 31 of 32
+  // registers.
+  static constexpr int kTokenTile = 6;
+  static constexpr int kParts = 1;
+  using Part = __m512;
+  static Part load_part(const float* p) { return _mm512_loadu_ps(p); }
+  static void store_part(Part a, float* p) { _mm512_storeu_ps(p, a); }
+  static Part fma_part(Part a, Part b, Part c) { return _mm512_fmadd_ps(a, b, c); }
+  // Tile of the integer panels: 8 x 3 sums, 3 weights and an input are 28 of 32
+  // registers.
   static constexpr int kPanelTokens = 8, kPanelVectors = 3;
   // Sums that the tiles of attention hold in registers, beside the operands.
   static constexpr int kSums = 16;
@@ -49,25 +57,20 @@ struct Vec {
   static Vec load_f16(const uint8_t* p) {
     return {_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)))};
   }
-  /// E4M3 shifted into FP16 is 1/256 of its value, subnormals included; 0x7F and 0xFF are NaN.
-  static Vec load_e4m3(const uint8_t* p) {
-    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
-    const __m256i wide = _mm256_cvtepu8_epi16(bytes);
-    const __m256i half =
-        _mm256_or_si256(_mm256_slli_epi16(_mm256_and_si256(wide, _mm256_set1_epi16(0x7f)), 7),
-                        _mm256_slli_epi16(_mm256_and_si256(wide, _mm256_set1_epi16(0x80)), 8));
-    const __m512 value = _mm512_mul_ps(_mm512_cvtph_ps(half), _mm512_set1_ps(256.0f));
-    const __mmask16 nan =
-        _mm_cmpeq_epi8_mask(_mm_and_si128(bytes, _mm_set1_epi8(0x7f)), _mm_set1_epi8(0x7f));
-    return {_mm512_mask_mov_ps(value, nan, _mm512_set1_ps(__builtin_nanf("")))};
+  /// E4M3 shifted into FP16 is 1/256 of its value, subnormals included; 0x7F
+  /// reads as 480 / 256.
+  static Vec load_e4m3_256th(const uint8_t* p) {
+    const __m256i wide = _mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+    const __m256i half = _mm256_and_si256(_mm256_slli_epi16(wide, 7), _mm256_set1_epi16(-0x4080));
+    return {_mm512_cvtph_ps(half)};
   }
-  /// 2^(byte - 127); 0xFF is NaN.
+  /// 2^(byte - 127).
   static Vec load_e8m0(const uint8_t* p) {
     const __m512i wide = _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
-    const __m512i bits =
-        _mm512_max_epi32(_mm512_slli_epi32(wide, 23), _mm512_set1_epi32(0x00400000));
-    const __mmask16 nan = _mm512_cmpeq_epi32_mask(wide, _mm512_set1_epi32(255));
-    return {_mm512_castsi512_ps(_mm512_mask_mov_epi32(bits, nan, _mm512_set1_epi32(0x7fc00000)))};
+    // 2^-127 is subnormal; 255 becomes infinity, which only a broken file
+    // holds.
+    return {_mm512_castsi512_ps(
+        _mm512_max_epi32(_mm512_slli_epi32(wide, 23), _mm512_set1_epi32(0x00400000)))};
   }
   static Vec load_e2m1(const uint8_t* p) {
     const __m512 table =

@@ -1,4 +1,5 @@
-// kernels/scalar: 16 lanes of int32, or 32 of int16, in plain C++: the meaning of the operations.
+// kernels/scalar: 16 lanes of int32, or 32 of int16, in plain C++: the meaning
+// of the operations.
 #pragma once
 
 #include <cstdint>
@@ -82,7 +83,8 @@ struct Ints {
     }
   }
 
-  /// 64 codes of E4M3 as round(32 * value), half away from zero; 0x7F reads as 480.
+  /// 64 codes of E4M3 as round(32 * value), half away from zero; 0x7F reads as
+  /// 480.
   static void e4m3(const uint8_t* p, Ints& first, Ints& second) {
     split(first, second, [&](int i) {
       const int exponent = p[i] >> 3 & 15, mantissa = p[i] & 7;

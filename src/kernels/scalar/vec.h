@@ -14,6 +14,11 @@ struct Ints;
 struct Vec {
   using Ints = scalar::Ints;
   static constexpr int kTokenTile = 2;
+  static constexpr int kParts = 1;
+  using Part = Vec;
+  static Part load_part(const float* p) { return load(p); }
+  static void store_part(Part a, float* p) { a.store(p); }
+  static Part fma_part(Part a, Part b, Part c) { return fma(a, b, c); }
   static constexpr int kPanelTokens = 2, kPanelVectors = 1;
   // Sums that the tiles of attention hold in registers, beside the operands.
   static constexpr int kSums = 4;
@@ -63,21 +68,20 @@ struct Vec {
     }
     return v;
   }
-  static Vec load_e4m3(const uint8_t* p) {
+  /// E4M3 shifted into FP16 is 1/256 of its value, subnormals included; 0x7F
+  /// reads as 480 / 256.
+  static Vec load_e4m3_256th(const uint8_t* p) {
     Vec v;
     for (int i = 0; i < 16; ++i) {
-      const auto bits = static_cast<uint16_t>((p[i] & 0x7f) << 7 | (p[i] & 0x80) << 8);
-      v.lane[i] = (p[i] & 0x7f) == 0x7f ? NAN : half(bits) * 256.0f;
+      v.lane[i] = half(static_cast<uint16_t>((p[i] & 0x7f) << 7 | (p[i] & 0x80) << 8));
     }
     return v;
   }
-  /// 2^(byte - 127); 0xFF is NaN.
+  /// 2^(byte - 127); 255 becomes infinity, which only a broken file holds.
   static Vec load_e8m0(const uint8_t* p) {
     Vec v;
     for (int i = 0; i < 16; ++i) {
-      const uint32_t bits = p[i] == 255 ? 0x7fc00000u
-                            : p[i] == 0 ? 0x00400000u
-                                        : uint32_t{p[i]} << 23;
+      const uint32_t bits = p[i] == 0 ? 0x00400000u : uint32_t{p[i]} << 23;
       std::memcpy(&v.lane[i], &bits, 4);
     }
     return v;
