@@ -67,6 +67,19 @@ void dot_tile(const float* rows, int64_t stride, const float* const* x, int64_t 
   }
 }
 
+/// The same for 1 to kTokens tokens.
+template <class V, int kRows, int kTokens>
+void dot_tail(const float* rows, int64_t stride, const float* const* x, int64_t tokens,
+              int64_t offset, int64_t chunks, float* sums, int64_t row_stride) {
+  if constexpr (kTokens > 1) {
+    if (tokens < kTokens) {
+      return dot_tail<V, kRows, kTokens - 1>(rows, stride, x, tokens, offset, chunks, sums,
+                                             row_stride);
+    }
+  }
+  dot_tile<V, kRows, kTokens>(rows, stride, x, offset, chunks, sums, row_stride);
+}
+
 /// The same for any number of tokens.
 template <class V, int kRows>
 void dot_tiles(const float* rows, int64_t stride, const float* const* x, int64_t tokens,
@@ -77,8 +90,9 @@ void dot_tiles(const float* rows, int64_t stride, const float* const* x, int64_t
   for (; t + kTile <= tokens; t += kTile) {
     dot_tile<V, kRows, kTile>(rows, stride, x + t, offset, chunks, sums + t * 16, kRowStride);
   }
-  for (; t < tokens; ++t) {
-    dot_tile<V, kRows, 1>(rows, stride, x + t, offset, chunks, sums + t * 16, kRowStride);
+  if (t < tokens) {
+    dot_tail<V, kRows, kTile - 1>(rows, stride, x + t, tokens - t, offset, chunks, sums + t * 16,
+                                  kRowStride);
   }
 }
 

@@ -138,6 +138,7 @@ void attend(ThreadPool& pool, const Kernels& k, Work& work) {
 Tensor CpuBackend::attention(const AttentionParams& p, const Tensor& q, const Tensor& k,
                              const Tensor& v, const RopeTable& rope,
                              std::span<const AttentionSegment> segments) {
+  const ProfileScope scope(profile_, Op::kAttention);
   thread_local Work work;
   const int64_t dim = p.head_dim, group = p.heads / p.kv_heads, stride = query_stride(dim);
   list_tokens(segments, work.tokens);

@@ -32,8 +32,11 @@ struct Ints {
     return {_mm256_set1_epi32(pair), _mm256_set1_epi32(pair)};
   }
   static Ints dot(Ints sum, Ints a, Ints b) {
-    return {_mm256_add_epi32(sum.low, _mm256_madd_epi16(a.low, b.low)),
-            _mm256_add_epi32(sum.high, _mm256_madd_epi16(a.high, b.high))};
+    sum.low = _mm256_add_epi32(sum.low, _mm256_madd_epi16(a.low, b.low));
+    sum.high = _mm256_add_epi32(sum.high, _mm256_madd_epi16(a.high, b.high));
+    // Else the compiler adds up the products of a whole loop in another order, in memory.
+    asm("" : "+x"(sum.low), "+x"(sum.high));
+    return sum;
   }
 
   static Ints add_pairs32(Ints a, Ints b) {

@@ -53,7 +53,10 @@ struct Ints {
 #if OCTAVO_VNNI
     return {_mm512_dpwssd_epi32(sum.v, a.v, b.v)};
 #else
-    return {_mm512_add_epi32(sum.v, _mm512_madd_epi16(a.v, b.v))};
+    sum.v = _mm512_add_epi32(sum.v, _mm512_madd_epi16(a.v, b.v));
+    // Else the compiler adds up the products of a whole loop in another order, in memory.
+    asm("" : "+v"(sum.v));
+    return sum;
 #endif
   }
 
