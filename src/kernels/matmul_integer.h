@@ -49,7 +49,7 @@ struct RowSums {
       F::template load<kCheck>(row, b, first, second);
       for (int t = 0; t < kTokens; ++t) {
         const int16_t* codes = x[t].codes + b * kIntegerBlock;
-        const Ints half = Ints::dot(Ints::zero(), first, Ints::load(codes));
+        const Ints half = Ints::product(first, Ints::load(codes));
         out[t] = Ints::dot(half, second, Ints::load(codes + 32));
       }
     } else {
@@ -252,7 +252,8 @@ template <class V, bool kHalf, bool kBiased, int kTokens, int kVectors>
           pairs += kWidth;
           for (int t = 0; t < kTokens; ++t) {
             const Ints pair = Ints::broadcast_pair(x[t].codes + offset + 2 * i);
-            for (int v = 0; v < kVectors; ++v) acc[t][v] = Ints::dot(acc[t][v], w[v], pair);
+            for (int v = 0; v < kVectors; ++v)
+              acc[t][v] = Ints::dot_in_order(acc[t][v], w[v], pair);
           }
         }
       }

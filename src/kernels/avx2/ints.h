@@ -31,12 +31,19 @@ struct Ints {
     std::memcpy(&pair, p, 4);
     return {_mm256_set1_epi32(pair), _mm256_set1_epi32(pair)};
   }
-  static Ints dot(Ints sum, Ints a, Ints b) {
-    sum.low = _mm256_add_epi32(sum.low, _mm256_madd_epi16(a.low, b.low));
-    sum.high = _mm256_add_epi32(sum.high, _mm256_madd_epi16(a.high, b.high));
-    // Else the compiler adds up the products of a whole loop in another order, in memory.
+  static Ints product(Ints a, Ints b) {
+    return {_mm256_madd_epi16(a.low, b.low), _mm256_madd_epi16(a.high, b.high)};
+  }
+  static Ints dot(Ints sum, Ints a, Ints b) { return sum + product(a, b); }
+  /// The same in a loop over many sums: the compiler would add up the products of the whole loop in
+  /// another order, in memory.
+  static Ints dot_in_order(Ints sum, Ints a, Ints b) {
+    sum = dot(sum, a, b);
     asm("" : "+x"(sum.low), "+x"(sum.high));
     return sum;
+  }
+  friend Ints operator+(Ints a, Ints b) {
+    return {_mm256_add_epi32(a.low, b.low), _mm256_add_epi32(a.high, b.high)};
   }
 
   static Ints add_pairs32(Ints a, Ints b) {

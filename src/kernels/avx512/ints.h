@@ -49,15 +49,22 @@ struct Ints {
     std::memcpy(&pair, p, 4);
     return {_mm512_set1_epi32(pair)};
   }
+  static Ints product(Ints a, Ints b) { return {_mm512_madd_epi16(a.v, b.v)}; }
   static Ints dot(Ints sum, Ints a, Ints b) {
 #if OCTAVO_VNNI
     return {_mm512_dpwssd_epi32(sum.v, a.v, b.v)};
 #else
-    sum.v = _mm512_add_epi32(sum.v, _mm512_madd_epi16(a.v, b.v));
-    // Else the compiler adds up the products of a whole loop in another order, in memory.
-    asm("" : "+v"(sum.v));
-    return sum;
+    return {_mm512_add_epi32(sum.v, _mm512_madd_epi16(a.v, b.v))};
 #endif
+  }
+  /// The same in a loop over many sums: the compiler would add up the products of the whole loop in
+  /// another order, in memory.
+  static Ints dot_in_order(Ints sum, Ints a, Ints b) {
+    sum = dot(sum, a, b);
+#if !OCTAVO_VNNI
+    asm("" : "+v"(sum.v));
+#endif
+    return sum;
   }
 
   static Ints add_pairs32(Ints a, Ints b) {

@@ -34,14 +34,24 @@ struct Ints {
     for (int32_t& x : v.lane) std::memcpy(&x, p, 4);
     return v;
   }
-  /// sum + the products of both 16-bit halves of each lane.
-  static Ints dot(Ints sum, Ints a, Ints b) {
+  /// The products of both 16-bit halves of each lane, added.
+  static Ints product(Ints a, Ints b) {
     int16_t x[32], y[32];
     a.store(x);
     b.store(y);
-    for (int i = 0; i < 16; ++i) sum.lane[i] += x[2 * i] * y[2 * i] + x[2 * i + 1] * y[2 * i + 1];
+    Ints sums;
+    for (int i = 0; i < 16; ++i) {
+      sums.lane[i] = x[2 * i] * y[2 * i] + x[2 * i + 1] * y[2 * i + 1];
+    }
+    return sums;
+  }
+  static Ints dot(Ints sum, Ints a, Ints b) {
+    const Ints products = product(a, b);
+    for (int i = 0; i < 16; ++i) sum.lane[i] += products.lane[i];
     return sum;
   }
+  /// The same in a loop over many sums, where a compiler may need a hint to keep them in registers.
+  static Ints dot_in_order(Ints sum, Ints a, Ints b) { return dot(sum, a, b); }
 
   /// In each run of four lanes: a0 + a2, b0 + b2, a1 + a3, b1 + b3.
   static Ints add_pairs32(Ints a, Ints b) {
