@@ -28,6 +28,7 @@ class GuardedBuffer {
   GuardedBuffer(const GuardedBuffer&) = delete;
   GuardedBuffer& operator=(const GuardedBuffer&) = delete;
 
+  uint8_t* data() { return data_; }
   const uint8_t* data() const { return data_; }
 
  private:

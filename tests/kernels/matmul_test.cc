@@ -4,120 +4,16 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <memory>
-#include <random>
 
-#include "guarded_buffer.h"
-#include "kernels/kernels.h"
-#include "numerics/bfloat16.h"
 #include "numerics/quantize.h"
 #include "octavo/error.h"
+#include "sample.h"
 
 namespace octavo {
 namespace {
 
-/// A matrix of random values in storage form, each part in a guarded buffer at an odd address, and
-/// the same values in f32.
-struct Sample {
-  MatrixView view;
-  std::unique_ptr<GuardedBuffer> weight, scales, biases;
-  std::vector<float> values;  // [rows, cols]
-};
-
-template <class T>
-std::span<const uint8_t> as_bytes(const std::vector<T>& v) {
-  return {reinterpret_cast<const uint8_t*>(v.data()), v.size() * sizeof(T)};
-}
-
-Sample quantised_sample(const QuantSpec& spec, int64_t rows, int64_t cols, SideDtype side) {
-  std::mt19937 rng(static_cast<unsigned>(rows * 1000 + cols + spec.bits));
-  std::normal_distribution<float> normal(0.0f, 0.5f);
-  std::vector<float> source(static_cast<size_t>(rows * cols));
-  for (float& x : source) x = normal(rng);
-
-  Sample sample;
-  const size_t side_values = static_cast<size_t>(rows * spec.groups(cols));
-  const bool affine = spec.mode == QuantMode::kAffine;
-  std::vector<uint8_t> weight(static_cast<size_t>(rows * spec.weight_bytes(cols)));
-  std::vector<uint8_t> scales(side_values * (affine ? 2 : 1)), biases(affine ? scales.size() : 0);
-  quantize_f32(source, cols, spec, ScaleRule::kDefault, {weight, scales, biases}, "sample");
-  sample.values.resize(source.size());
-  dequantize(weight, scales, biases, cols, spec, sample.values);
-
-  if (side == SideDtype::kF32) {
-    for (auto* part : {&scales, &biases}) {
-      std::vector<uint8_t> wide(part->size() * 2);
-      for (size_t i = 0; i < side_values; ++i) {
-        uint16_t half;
-        std::memcpy(&half, part->data() + 2 * i, 2);
-        const float value = bf16_to_float(half);
-        std::memcpy(wide.data() + 4 * i, &value, 4);
-      }
-      *part = wide;
-    }
-  }
-  sample.weight = std::make_unique<GuardedBuffer>(weight);
-  sample.scales = std::make_unique<GuardedBuffer>(scales);
-  sample.biases = std::make_unique<GuardedBuffer>(biases);
-  sample.view = {MatrixFormat::kQuantised,
-                 spec,
-                 side,
-                 rows,
-                 cols,
-                 sample.weight->data(),
-                 sample.scales->data(),
-                 affine ? sample.biases->data() : nullptr};
-  return sample;
-}
-
-Sample dense_sample(MatrixFormat format, int64_t rows, int64_t cols) {
-  std::mt19937 rng(7);
-  std::normal_distribution<float> normal;
-  Sample sample;
-  std::vector<uint8_t> bytes;
-  for (int64_t i = 0; i < rows * cols; ++i) {
-    float value = bf16_to_float(float_to_bf16(normal(rng)));
-    uint8_t raw[4];
-    size_t size = 2;
-    if (format == MatrixFormat::kF32) {
-      size = 4;
-      std::memcpy(raw, &value, 4);
-    } else if (format == MatrixFormat::kBF16) {
-      const uint16_t half = float_to_bf16(value);
-      std::memcpy(raw, &half, 2);
-    } else {
-      const auto half = static_cast<uint16_t>(rng() & 0xbfff);  // finite: exponent below 31
-      std::memcpy(raw, &half, 2);
-      const int exponent = half >> 10 & 31, mantissa = half & 1023;
-      const double magnitude =
-          exponent == 0 ? std::ldexp(mantissa, -24) : std::ldexp(1024 + mantissa, exponent - 25);
-      value = static_cast<float>((half & 0x8000) != 0 ? -magnitude : magnitude);
-    }
-    bytes.insert(bytes.end(), raw, raw + size);
-    sample.values.push_back(value);
-  }
-  sample.weight = std::make_unique<GuardedBuffer>(bytes);
-  sample.view.format = format;
-  sample.view.rows = rows;
-  sample.view.cols = cols;
-  sample.view.weight = sample.weight->data();
-  return sample;
-}
-
-std::vector<std::vector<float>> random_inputs(int64_t tokens, int64_t cols) {
-  std::mt19937 rng(11);
-  std::normal_distribution<float> normal;
-  std::vector<std::vector<float>> inputs(static_cast<size_t>(tokens));
-  for (auto& input : inputs) {
-    input.assign(static_cast<size_t>(padded(cols)), 0.0f);
-    for (int64_t i = 0; i < cols; ++i) input[i] = normal(rng);
-  }
-  return inputs;
-}
-
-std::vector<std::vector<float>> multiply(const Kernels& k, const MatrixView& m,
-                                         const std::vector<std::vector<float>>& inputs) {
-  std::vector<std::vector<float>> outputs(inputs.size(), std::vector<float>(m.rows, NAN));
+Rows multiply(const Kernels& k, const MatrixView& m, const Rows& inputs) {
+  Rows outputs(inputs.size(), std::vector<float>(m.rows, NAN));
   std::vector<const float*> x;
   std::vector<float*> y;
   for (size_t t = 0; t < inputs.size(); ++t) {
@@ -130,8 +26,7 @@ std::vector<std::vector<float>> multiply(const Kernels& k, const MatrixView& m,
 }
 
 /// Relative RMS error against double, over all outputs.
-double relative_error(const Sample& s, const std::vector<std::vector<float>>& inputs,
-                      const std::vector<std::vector<float>>& outputs) {
+double relative_error(const Sample& s, const Rows& inputs, const Rows& outputs) {
   double difference = 0, total = 0;
   for (size_t t = 0; t < inputs.size(); ++t) {
     for (int64_t r = 0; r < s.view.rows; ++r) {
@@ -185,7 +80,7 @@ TEST(Matmul, Dense) {
 TEST(Matmul, AffineOfAllWidths) {
   for (const int bits : {2, 3, 4, 5, 6, 8}) {
     for (const int group : {32, 64, 128}) {
-      for (const auto side : {SideDtype::kBF16, SideDtype::kF32}) {
+      for (const auto side : {SideDtype::kBF16, SideDtype::kF16, SideDtype::kF32}) {
         const QuantSpec spec{QuantMode::kAffine, bits, group};
         check(quantised_sample(spec, 5, group * 3, side), fmt::format("affine {}/{}", bits, group));
       }
