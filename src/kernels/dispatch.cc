@@ -1,3 +1,8 @@
+#if defined(__aarch64__)
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
+#endif
+
 #include <algorithm>
 #include <cstdlib>
 #include <string>
@@ -30,6 +35,9 @@ const std::vector<Isa>& isas() {
     all.push_back({"avx512vnni", avx512vnni_kernels, vnni});
     all.push_back({"avx512", avx512_kernels, avx512});
     all.push_back({"avx2", avx2_kernels, avx2});
+#elif defined(__aarch64__)
+    const uint64_t needed = HWCAP_ASIMDHP | HWCAP_ASIMDDP;
+    all.push_back({"neon", neon_kernels, (::getauxval(AT_HWCAP) & needed) == needed});
 #endif
     all.push_back({"scalar", scalar_kernels, true});
     return all;

@@ -43,9 +43,17 @@ struct Ints {
     std::memcpy(&pair, p, 4);
     return all(vdupq_n_s32(pair));
   }
+  static Ints product(Ints a, Ints b) { return dot(zero(), a, b); }
   static Ints dot(Ints sum, Ints a, Ints b) {
     dot(sum.part[0], sum.part[1], a.part[0], a.part[1], b.part[0], b.part[1]);
     dot(sum.part[2], sum.part[3], a.part[2], a.part[3], b.part[2], b.part[3]);
+    return sum;
+  }
+  /// The same in a loop over many sums: the compiler would part the inputs of the whole loop first,
+  /// in memory.
+  static Ints dot_in_order(Ints sum, Ints a, Ints b) {
+    sum = dot(sum, a, b);
+    asm("" : "+w"(sum.part[0]), "+w"(sum.part[1]), "+w"(sum.part[2]), "+w"(sum.part[3]));
     return sum;
   }
 
