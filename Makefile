@@ -4,10 +4,10 @@ JOBS ?= $(shell nproc)
 PYTHON := $(CURDIR)/build/venv/bin/python
 DEMO := build/capitals-mxfp8
 
-.PHONY: help build demo test sanitize fuzz bench lint format install clean
+.PHONY: help build demo test test-neon sanitize fuzz bench lint format install clean
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
 
 build: ## install what is needed and build the program: build/octavo
 	@scripts/setup
@@ -24,6 +24,10 @@ test: ## install what is needed, build and run all tests
 	@cmake --preset release -DOCTAVO_BUILD_TESTS=ON -DOCTAVO_ORACLE_PYTHON=$(PYTHON) >/dev/null
 	@cmake --build build --parallel $(JOBS)
 	@ctest --test-dir build --output-on-failure --no-tests=error -j $(JOBS)
+
+test-neon: ## build the kernels for 64-bit ARM and test them under qemu
+	@scripts/setup --neon
+	@JOBS=$(JOBS) scripts/test-neon
 
 sanitize: ## unit tests and broken files under clang's address and undefined-behaviour sanitizers
 	@scripts/setup --oracles --lint

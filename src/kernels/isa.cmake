@@ -19,8 +19,10 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
     COMPILE_OPTIONS "${octavo_kernel_flags};${octavo_avx512_flags};-mavx512vnni;-mavx512vbmi")
 elseif(CMAKE_SYSTEM_PROCESSOR STREQUAL aarch64)
   # g++ schedules before it assigns registers, and then has to keep half of a tile's sums in memory.
+  set(octavo_neon_flags -march=armv8.2-a+fp16+dotprod
+    $<$<CXX_COMPILER_ID:GNU>:-fno-schedule-insns>)
   set_source_files_properties(${octavo_isa_dir}/neon/kernels.cc PROPERTIES
-    COMPILE_OPTIONS "${octavo_kernel_flags};-march=armv8.2-a+fp16+dotprod;$<$<CXX_COMPILER_ID:GNU>:-fno-schedule-insns>")
+    COMPILE_OPTIONS "${octavo_kernel_flags};${octavo_neon_flags}")
 endif()
 # Loops that show what the instructions can do at most. VNNI and FP16 are written out as assembler
 # and run only where the CPU has them.
