@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 
 import mlx.core as mx
 import numpy as np
@@ -11,14 +12,20 @@ from mlx_lm import generate, load
 from tokenizers import Tokenizer
 
 import comparison
+import mlx_formats
 import mlx_oracle
 import program
 import reference
+import safetensors_io
 from test_converted import CARD, check_weights, convert
 from test_quantized import mlx_convert
 
 CAPITALS = program.ROOT / "models" / "capitals"
+# Of default mode as a whole: where two experts are nearly equal, keys and values in BF16 and the
+# rounded scale of the embeddings choose another one, and a token differs by several percent.
 DEFAULT_TOLERANCE = 1e-2
+# Of the integer products alone.
+INTEGER_TOLERANCE = 5e-3
 
 
 def facts():
@@ -100,6 +107,70 @@ def test_default_logits_against_exact(form, converted, answers, tokenizer):
     assert error <= DEFAULT_TOLERANCE, f"relative error {error:.2e}"
 
 
+def widened(source, folder):
+    """The same weights in float32: its default mode is that of `source` but for the products."""
+    folder.mkdir()
+    for file in source.iterdir():
+        if ".safetensors" not in file.name and file.is_file():
+            shutil.copy(file, folder)
+    config = json.loads((source / "config.json").read_text())
+    block = config.pop("quantization")
+    config.pop("quantization_config", None)
+    (folder / "config.json").write_text(json.dumps(config))
+    tensors = safetensors_io.read_folder(source)
+    wide = {}
+    for name, (dtype, array) in tensors.items():
+        module, _, last = name.rpartition(".")
+        if module + ".scales" not in tensors:
+            wide[name] = (dtype, array)
+        elif last not in ("scales", "biases"):
+            decoded = mlx_formats.decode_module(tensors, module, block)
+            wide[name] = ("F32", decoded.astype(np.float32))
+    safetensors_io.write(folder / "model.safetensors", wide)
+    return folder
+
+
+def chat(folder, *flags):
+    """The turns of the card's chat, greedy."""
+    result = program.run("bench", "capitals", "-m", folder, "--greedy", "--runs", "1", "--json",
+                         *flags)
+    return json.loads(result.stdout)["chat"][0]["turns"]
+
+
+def chat_tokens(tokenizer, turns):
+    messages = []
+    for turn in turns:
+        messages += [{"role": "user", "content": turn["user"]},
+                     {"role": "assistant", "content": turn["text"]}]
+    return prompt_tokens(tokenizer, messages)
+
+
+def test_integer_products_against_float32(converted, tokenizer, tmp_path):
+    tokens = chat_tokens(tokenizer, chat(converted))
+    wide = widened(converted, tmp_path / "wide")
+    assert np.array_equal(program.logits(converted, tokens), program.logits(wide, tokens))
+    expected = program.logits(wide, tokens, exact=False)
+    actual = program.logits(converted, tokens, exact=False)
+    error = reference.error(actual, expected)
+    assert 0 < error <= INTEGER_TOLERANCE, f"relative error {error:.2e}"
+
+
+def test_default_chat_is_exact_modes(converted, answers):
+    """The card's chat and its kind of question, 200 tokens in all."""
+    def texts(turns):
+        return [turn["text"] for turn in turns]
+    turns = chat(converted)
+    assert texts(turns) == texts(chat(converted, "--exact"))
+    count = sum(len(turn["tokens"]) for turn in turns)
+    for country, result in answers.items():
+        if count >= 200:
+            return
+        exact = answer(converted, question(country), "--exact")
+        assert result["tokens"] == exact["tokens"], f"{country}: {result['text']}"
+        count += len(result["tokens"])
+    pytest.fail(f"only {count} tokens")
+
+
 def test_exact_logits_of_the_demo_model(converted, answers, tokenizer):
     """Trained weights, real text: against mlx-lm, and BF16 against numpy."""
     for folder in (CAPITALS, converted):
@@ -163,10 +234,7 @@ def test_reads_mlx_lms_conversion(mode, bits, tmp_path):
 
 def test_four_turn_chat(converted):
     """The card's chat, every turn on the keys and values of the turns before."""
-    result = program.run("bench", "capitals", "-m", converted, "--greedy", "--runs", "1",
-                         "--json")
-    turns = json.loads(result.stdout)["chat"][0]["turns"]
-    for turn, city in zip(turns, ("Paris", "Berlin", "Tokyo", "Tokyo"), strict=True):
+    for turn, city in zip(chat(converted), ("Paris", "Berlin", "Tokyo", "Tokyo"), strict=True):
         assert re.search(rf"\b{city}\b", turn["text"]), f"{city} not in {turn['text']!r}"
 
 
