@@ -19,13 +19,12 @@ struct FreeLists {
   }
 };
 
-// False once the thread's lists are gone: a tensor may outlive them.
-thread_local bool lists_alive = false;
+// A buffer may outlive the lists of the thread that gives it back.
+thread_local bool lists_gone = false;
 
 FreeLists& free_lists() {
   struct Guarded : FreeLists {
-    Guarded() { lists_alive = true; }
-    ~Guarded() { lists_alive = false; }
+    ~Guarded() { lists_gone = true; }
   };
   thread_local Guarded lists;
   return lists;
@@ -45,7 +44,7 @@ Buffer::Buffer(size_t bytes) : size_class_(std::bit_width(std::max<size_t>(bytes
 
 Buffer::~Buffer() {
   if (data_ == nullptr) return;
-  if (!lists_alive) {
+  if (lists_gone) {
     ::operator delete(data_, kAlignment);
     return;
   }

@@ -32,4 +32,7 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
     "-O3;-mavx2;-mfma")
   set_source_files_properties(${octavo_isa_dir}/avx512/peak.cc PROPERTIES COMPILE_OPTIONS
     "-O3;-mavx512f;-mavx512bw;$<$<CXX_COMPILER_ID:Clang>:-mavx512vnni>;$<$<CXX_COMPILER_ID:Clang>:-mavx512fp16>")
+elseif(CMAKE_SYSTEM_PROCESSOR STREQUAL aarch64)
+  set_source_files_properties(${octavo_isa_dir}/neon/peak.cc PROPERTIES COMPILE_OPTIONS
+    "-O3;-march=armv8.2-a+fp16")
 endif()

@@ -8,6 +8,8 @@ PeakLoops scalar_peaks();
 #if defined(__x86_64__)
 PeakLoops avx2_peaks();
 PeakLoops avx512_peaks();
+#elif defined(__aarch64__)
+PeakLoops neon_peaks();
 #endif
 
 const PeakLoops& peak_loops() {
@@ -15,6 +17,8 @@ const PeakLoops& peak_loops() {
 #if defined(__x86_64__)
     if (kernels().name.starts_with("avx512")) return avx512_peaks();
     if (kernels().name == "avx2") return avx2_peaks();
+#elif defined(__aarch64__)
+    if (kernels().name == "neon") return neon_peaks();
 #endif
     return scalar_peaks();
   }();

@@ -1,6 +1,7 @@
 #include "base/cpu_topology.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -27,7 +28,9 @@ class Topology : public testing::Test {
     write(folder + "/node" + std::to_string(node) + "/cpulist", "");
   }
 
-  fs::path root_ = fs::path(testing::TempDir()) / "cpu_topology_test";
+  // Tests of this file run at the same time in processes of their own.
+  fs::path root_ =
+      fs::path(testing::TempDir()) / ("cpu_topology_test." + std::to_string(::getpid()));
 };
 
 TEST_F(Topology, OneCpuPerCoreNodeByNode) {
