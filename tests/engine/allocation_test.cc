@@ -31,6 +31,14 @@ void* operator new(size_t size) {
 void* operator new(size_t size, std::align_val_t alignment) {
   return allocate(size, static_cast<size_t>(alignment));
 }
+// Sorting takes its buffer with these; a sanitizer's own would not match the free() below.
+void* operator new(size_t size, const std::nothrow_t&) noexcept {
+  if (size >= kPage) ++large_blocks;
+  return std::malloc(size);
+}
+void operator delete(void* p, const std::nothrow_t&) noexcept {
+  std::free(p);
+}
 void operator delete(void* p) noexcept {
   std::free(p);
 }
