@@ -8,6 +8,7 @@
 #include <string>
 
 #include "base/fail.h"
+#include "kernels/panel_sizes.h"
 #include "kernels/tables.h"
 
 namespace octavo {
@@ -48,15 +49,14 @@ const std::vector<Isa>& isas() {
 }  // namespace
 
 int64_t exact_scratch_floats(const MatrixView& m) {
-  constexpr int64_t kPanelRows = 16, kTileTokens = 48;
   return kPanelRows * padded(m.cols) + 4 * padded(m.groups()) + kTileRows * kTileTokens * kLanes;
 }
 
 int64_t integer_scratch_bytes(const MatrixView& m, int64_t tokens) {
-  constexpr int64_t kWidth = 48;  // the widest panel of any instruction set
-  const int64_t blocks = integer_blocks(m.cols), sides = m.spec.groups(m.cols) + 1;
-  const int64_t rows = 4 * kRowKernelTokens * 16 * (blocks * 4 + 32);
-  const int64_t panel = 4 * kWidth * (std::min<int64_t>(blocks, 64) * 32 + 2 * sides + tokens);
+  const int64_t blocks = integer_blocks(m.cols), sides = m.groups() + 1;
+  const int64_t rows = 4 * kRowKernelTokens * kIntegerRows * (blocks * 4 + 32);
+  const int64_t panel =
+      4 * kPanelWidth * (std::min(blocks, kPanelBlocks) * 32 + 2 * sides + tokens);
   return tokens <= kRowKernelTokens ? rows : panel;
 }
 

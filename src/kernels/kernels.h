@@ -2,9 +2,9 @@
 // instruction set, chosen at run time. Knows number formats and pointers; knows
 // no tensors, models or threads.
 //
-// Every reduction runs over 16 interleaved partial sums (element i goes to sum
-// i % 16) that are then added pairwise, whatever the batch: the value of one
-// output depends on its own row and input only. So prefill in any chunk size,
+// The order of every reduction is fixed: f32 products run over 16 interleaved
+// partial sums (element i goes to sum i % 16), integer ones group by group, attention by position.
+// So one output depends on its own row and input only: prefill in any chunk,
 // decode, and batches give bit-identical results.
 #pragma once
 

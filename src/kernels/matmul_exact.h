@@ -4,19 +4,15 @@
 
 #include "kernels/formats.h"
 #include "kernels/kernels.h"
+#include "kernels/panel_sizes.h"
 #include "kernels/prefetch.h"
 
 namespace octavo {
 namespace {
 
-// Rows that one decoded panel holds: read by every tile of tokens from the
-// second-level cache.
-constexpr int64_t kPanelRows = 16;
 // Columns of a tile: 4 rows of 2 KiB stay in the first-level cache while tokens
 // pass by.
 constexpr int64_t kTileChunks = 32;
-// Tokens whose partial sums are kept between blocks of columns.
-constexpr int64_t kTileTokens = 48;
 
 /// Products of kRows rows with one token, straight from the stored form.
 template <class V, class Format, int kRows>

@@ -11,12 +11,10 @@
 
 #include "kernels/integer_formats.h"
 #include "kernels/kernels.h"
+#include "kernels/panel_sizes.h"
 
 namespace octavo {
 namespace {
-
-// Rows whose group sums are turned into outputs together: one per lane.
-constexpr int64_t kIntegerRows = 16;
 
 /// Group sums of a row come out of the reduction in this order: lane 4 L + j.
 template <bool kHalf>
@@ -291,10 +289,6 @@ void panel_tile_of(int64_t tokens, int64_t vectors, const Panel& panel, int64_t 
   panel_tile<V, kHalf, kBiased, kTokens, kVectors>(panel, first_group, groups, shift, x, sums);
 }
 
-// Columns of a panel: 48 rows of 4,096 16-bit weights are 393 KB of the
-// second-level cache.
-constexpr int64_t kPanelBlocks = 64;
-
 /// Outputs of up to 16 * V::kPanelVectors rows.
 template <class V, class F>
 void integer_panel(const MatrixView& m, int64_t first_row, int64_t count, const IntegerRow* x,
@@ -332,6 +326,7 @@ template <class V, class F>
 void integer_panels(const MatrixView& m, int64_t begin, int64_t end, const IntegerRow* x,
                     int64_t tokens, float* const* y, void* scratch) {
   constexpr int64_t kWidth = 16 * V::kPanelVectors;
+  static_assert(kWidth <= kPanelWidth);
   const int64_t blocks = integer_blocks(m.cols), sides = m.groups() + 1;
   Panel panel;
   panel.pairs = static_cast<int32_t*>(scratch);

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <random>
 
+#include "every_isa.h"
 #include "kernels/kernels.h"
 #include "numerics/bfloat16.h"
 
@@ -18,22 +19,8 @@ class EveryIsaAttention : public testing::TestWithParam<std::string> {
   const Kernels& k() const { return kernels_for(GetParam()); }
 };
 
-std::vector<std::string> isa_names() {
-  std::vector<std::string> names;
-  for (const std::string_view name : available_isas()) names.emplace_back(name);
-  return names;
-}
-
 INSTANTIATE_TEST_SUITE_P(Attention, EveryIsaAttention, testing::ValuesIn(isa_names()),
                          [](const auto& isa) { return isa.param; });
-
-std::vector<float> random_values(int64_t n, float spread, unsigned seed = 3) {
-  std::mt19937 rng(seed);
-  std::normal_distribution<float> normal(0.0f, spread);
-  std::vector<float> values(static_cast<size_t>(n));
-  for (float& x : values) x = normal(rng);
-  return values;
-}
 
 enum class Plane { kKeys, kValues };
 

@@ -4,29 +4,16 @@
 #include <cmath>
 #include <random>
 
+#include "every_isa.h"
 #include "kernels/kernels.h"
 
 namespace octavo {
 namespace {
 
-std::vector<float> random_values(int64_t n, float spread, unsigned seed = 3) {
-  std::mt19937 rng(seed);
-  std::normal_distribution<float> normal(0.0f, spread);
-  std::vector<float> values(static_cast<size_t>(n));
-  for (float& x : values) x = normal(rng);
-  return values;
-}
-
 class EveryIsa : public testing::TestWithParam<std::string> {
  protected:
   const Kernels& k() const { return kernels_for(GetParam()); }
 };
-
-std::vector<std::string> isa_names() {
-  std::vector<std::string> names;
-  for (const std::string_view name : available_isas()) names.emplace_back(name);
-  return names;
-}
 
 INSTANTIATE_TEST_SUITE_P(Elementwise, EveryIsa, testing::ValuesIn(isa_names()),
                          [](const auto& isa) { return isa.param; });

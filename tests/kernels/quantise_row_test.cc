@@ -5,6 +5,7 @@
 #include <cstring>
 #include <limits>
 
+#include "every_isa.h"
 #include "sample.h"
 
 namespace octavo {
@@ -17,11 +18,6 @@ class EveryIsaQuantise : public testing::TestWithParam<std::string> {
  protected:
   const Kernels& k() const { return kernels_for(GetParam()); }
 };
-
-std::vector<std::string> isa_names() {
-  const auto names = available_isas();
-  return {names.begin(), names.end()};
-}
 
 INSTANTIATE_TEST_SUITE_P(QuantiseRow, EveryIsaQuantise, testing::ValuesIn(isa_names()),
                          [](const auto& isa) { return isa.param; });
