@@ -43,6 +43,10 @@ class Gemma4Model : public LanguageModel {
   KvCache make_cache() const override { return KvCache(kv_shape_); }
   const Prefault& prefault() const override { return *prefault_; }
   void forward(const PackedBatch& batch, std::span<float> logits) override;
+  Tensor encode_image(const ImagePatches&) override {
+    fail(ErrorCode::kUnsupported, "{}: this model cannot see pictures",
+         checkpoint_.folder().string());
+  }
   uint64_t bytes_per_token() const override {
     const ModelWork total = work();
     return total.shared_bytes + static_cast<uint64_t>(total.top_k) * total.expert_bytes;

@@ -9,8 +9,10 @@
 
 #include "backend/kv_cache.h"
 #include "backend/profile.h"
+#include "backend/tensor.h"
 #include "base/prefault.h"
 #include "checkpoint/model_config.h"
+#include "image/patches.h"
 
 namespace octavo {
 
@@ -27,12 +29,20 @@ struct Segment {
   int64_t count;
 };
 
+/// A picture inside a PackedBatch: its features take the place of the embeddings of
+/// features->rows() consecutive tokens, all in one segment. A picture is never split over batches.
+struct ImageRun {
+  int64_t first_token;     // index into the tokens of the batch
+  const Tensor* features;  // [soft tokens, hidden], from encode_image
+};
+
 /// Tokens of any number of sequences laid end to end. Prefill, decode and batches are the same
 /// call.
 struct PackedBatch {
   std::span<const int32_t> tokens;
   std::span<const Segment> segments;
   std::span<const int64_t> logit_rows;  // indices into `tokens`, ascending, whose logits are wanted
+  std::span<const ImageRun> images = {};  // ascending
 };
 
 /// What the matrix products of a forward pass cost, for benchmarks.
@@ -60,6 +70,10 @@ class LanguageModel {
   /// Runs the batch, appends its keys and values to the caches, and writes the logits (f32, after
   /// the softcap) of `logit_rows` to `logits` [logit_rows, vocab].
   virtual void forward(const PackedBatch& batch, std::span<float> logits) = 0;
+
+  /// The soft tokens of a picture: [patches / pooling^2, hidden]. Throws kUnsupported if the model
+  /// cannot see, kBadRequest for patches that do not fit its tower.
+  virtual Tensor encode_image(const ImagePatches& patches) = 0;
 
   /// Weight bytes read per decoded token (8 of 128 experts counted as 8).
   virtual uint64_t bytes_per_token() const = 0;
