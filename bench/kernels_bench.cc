@@ -1,11 +1,13 @@
-// Micro-benchmarks of the matrix kernels: bytes of weights per second for one token (compare with
-// ReadBandwidth of the same run), multiply-adds per second for many.
+// Micro-benchmarks of the matrix kernels, in integers and in f32: bytes of weights per second for
+// one token and for four (compare with ReadBandwidth of the same run), matrix operations per second
+// for many (compare with FmaPeak).
 #include <benchmark/benchmark.h>
 
 #include <map>
 #include <random>
 
 #include "kernels/kernels.h"
+#include "kernels/peak.h"
 #include "numerics/quantize.h"
 
 namespace octavo {
@@ -52,55 +54,114 @@ const BenchMatrix& matrix(const QuantSpec& spec) {
 }
 
 void read_bandwidth(benchmark::State& state) {
-  const std::vector<uint64_t> data(size_t{32} << 20, 1);
+  const std::vector<std::byte> data(size_t{256} << 20, std::byte{1});
   for (auto _ : state) {
-    uint64_t sum = 0;
-    for (const uint64_t x : data) sum += x;
-    benchmark::DoNotOptimize(sum);
+    benchmark::DoNotOptimize(peak_loops().read(data.data(), data.size(), true));
   }
-  state.SetBytesProcessed(state.iterations() * static_cast<int64_t>(data.size() * 8));
+  state.SetBytesProcessed(state.iterations() * static_cast<int64_t>(data.size()));
 }
 BENCHMARK(read_bandwidth)->Name("ReadBandwidth")->Unit(benchmark::kMillisecond);
 
-void matmul(benchmark::State& state, const Kernels& k, const QuantSpec& spec, int64_t rows,
-            int64_t tokens) {
-  const BenchMatrix& m = matrix(spec);
-  std::vector<std::vector<float>> inputs(tokens, std::vector<float>(kCols, 0.5f));
-  std::vector<std::vector<float>> outputs(tokens, std::vector<float>(rows));
+void fma_peak(benchmark::State& state) {
+  constexpr uint64_t kRounds = 1 << 16;
+  for (auto _ : state) peak_loops().fp32.run(kRounds);
+  const auto operations = static_cast<double>(kRounds * peak_loops().fp32.operations_per_round);
+  state.counters["FLOP"] =
+      benchmark::Counter(operations, benchmark::Counter::kIsIterationInvariantRate);
+}
+BENCHMARK(fma_peak)->Name("FmaPeak")->Unit(benchmark::kMillisecond);
+
+/// Inputs and outputs of a product, and the kernel that makes it.
+struct Product {
+  Product(const MatrixView& matrix, int64_t tokens)
+      : m(matrix),
+        inputs(tokens, std::vector<float>(kCols, 0.5f)),
+        outputs(tokens, std::vector<float>(matrix.rows)) {
+    for (int64_t t = 0; t < tokens; ++t) {
+      x.push_back(inputs[t].data());
+      y.push_back(outputs[t].data());
+    }
+  }
+
+  MatrixView m;
+  std::vector<std::vector<float>> inputs, outputs;
   std::vector<const float*> x;
   std::vector<float*> y;
-  for (int64_t t = 0; t < tokens; ++t) {
-    x.push_back(inputs[t].data());
-    y.push_back(outputs[t].data());
+};
+
+struct Exact : Product {
+  Exact(const Kernels& k, const MatrixView& matrix, int64_t tokens)
+      : Product(matrix, tokens),
+        kernels(k),
+        scratch(static_cast<size_t>(exact_scratch_floats(matrix))) {}
+  void run() { kernels.matmul(m, 0, m.rows, x.data(), std::ssize(x), y.data(), scratch.data()); }
+
+  const Kernels& kernels;
+  std::vector<float> scratch;
+};
+
+struct Integer : Product {
+  Integer(const Kernels& k, const MatrixView& matrix, int64_t tokens)
+      : Product(matrix, tokens),
+        kernels(k),
+        memory(static_cast<size_t>(tokens * integer_row_bytes(kCols))),
+        scratch(static_cast<size_t>(integer_scratch_bytes(matrix, tokens)) / sizeof(Line) + 1) {
+    for (int64_t t = 0; t < tokens; ++t) {
+      rows.push_back(integer_row_at(memory.data() + t * integer_row_bytes(kCols), kCols));
+      k.quantise_row(x[t], kCols, rows.back());
+    }
   }
-  std::vector<float> scratch(static_cast<size_t>(exact_scratch_floats(m.view)));
-  const MatrixView part = m.view.slice(0, rows);
+  void run() {
+    kernels.matmul_integer(m, 0, m.rows, rows.data(), std::ssize(rows), y.data(), scratch.data());
+  }
+
+  struct alignas(64) Line {
+    std::byte bytes[64];
+  };
+  const Kernels& kernels;
+  std::vector<std::byte> memory;
+  std::vector<IntegerRow> rows;
+  std::vector<Line> scratch;
+};
+
+template <class Kind>
+void matmul(benchmark::State& state, const Kernels& k, const QuantSpec& spec, int64_t rows,
+            int64_t tokens) {
+  Kind product(k, matrix(spec).view.slice(0, rows), tokens);
   for (auto _ : state) {
-    k.matmul(part, 0, rows, x.data(), tokens, y.data(), scratch.data());
+    product.run();
     benchmark::ClobberMemory();
   }
-  if (tokens == 1) state.SetBytesProcessed(state.iterations() * part.bytes());
+  if (tokens <= kRowKernelTokens) {
+    state.SetBytesProcessed(state.iterations() * product.m.bytes());
+  }
   state.counters["FLOP"] = benchmark::Counter(2.0 * static_cast<double>(rows * kCols * tokens),
                                               benchmark::Counter::kIsIterationInvariantRate);
 }
 
 const bool kRegistered = [] {
-  const QuantSpec specs[] = {{QuantMode::kMxfp8, 8, 32},  {QuantMode::kMxfp4, 4, 32},
-                             {QuantMode::kNvfp4, 4, 16},  {QuantMode::kAffine, 8, 64},
-                             {QuantMode::kAffine, 6, 64}, {QuantMode::kAffine, 4, 64},
-                             {QuantMode::kAffine, 3, 64}};
+  const QuantSpec specs[] = {
+      {QuantMode::kMxfp8, 8, 32},  {QuantMode::kMxfp4, 4, 32},  {QuantMode::kNvfp4, 4, 16},
+      {QuantMode::kAffine, 8, 64}, {QuantMode::kAffine, 6, 64}, {QuantMode::kAffine, 5, 64},
+      {QuantMode::kAffine, 4, 64}, {QuantMode::kAffine, 3, 64}, {QuantMode::kAffine, 2, 64}};
   for (const std::string_view isa : available_isas()) {
     const Kernels& k = kernels_for(isa);
     for (const QuantSpec& spec : specs) {
-      const std::string name = std::string(isa) + "/" + std::string(to_string(spec.mode)) + "_" +
-                               std::to_string(spec.bits);
-      const auto add = [&](const char* kind, int64_t rows, int64_t tokens) {
-        benchmark::RegisterBenchmark((std::string(kind) + "/" + name).c_str(), matmul, k, spec,
-                                     rows, tokens)
+      const std::string name = "/" + std::string(isa) + "/" + std::string(to_string(spec.mode)) +
+                               "_" + std::to_string(spec.bits);
+      const auto add = [&](const char* what, int64_t rows, int64_t tokens) {
+        benchmark::RegisterBenchmark((what + std::string("/integers") + name).c_str(),
+                                     matmul<Integer>, k, spec, rows, tokens)
+            ->Unit(benchmark::kMillisecond);
+        benchmark::RegisterBenchmark((what + std::string("/f32") + name).c_str(), matmul<Exact>, k,
+                                     spec, rows, tokens)
             ->Unit(benchmark::kMillisecond);
       };
       add("Decode", kRows, 1);
-      add("Prefill64", 1024, 64);
+      add("DecodeFromCache", 128, 1);  // 370 KB at most: the second-level cache
+      add("Decode4", kRows, 4);
+      add("Prefill32", 1024, 32);
+      add("Prefill512", 1024, 512);
     }
   }
   return true;

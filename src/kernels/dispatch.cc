@@ -9,6 +9,7 @@
 
 #include "base/fail.h"
 #include "kernels/panel_sizes.h"
+#include "kernels/prefetch.h"
 #include "kernels/tables.h"
 
 namespace octavo {
@@ -31,8 +32,8 @@ const std::vector<Isa>& isas() {
     const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") &&
                         __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
                         __builtin_cpu_supports("avx512dq");
-    const bool vnni =
-        avx512 && __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512vbmi");
+    const bool vnni = avx512 && __builtin_cpu_supports("avx512vnni") &&
+                      __builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("gfni");
     all.push_back({"avx512vnni", avx512vnni_kernels, vnni});
     all.push_back({"avx512", avx512_kernels, avx512});
     all.push_back({"avx2", avx2_kernels, avx2});
@@ -48,16 +49,23 @@ const std::vector<Isa>& isas() {
 
 }  // namespace
 
+#if defined(__x86_64__)
+const bool far_prefetch_helps = __builtin_cpu_is("intel") != 0;
+#else
+const bool far_prefetch_helps = false;
+#endif
+
 int64_t exact_scratch_floats(const MatrixView& m) {
   return kPanelRows * padded(m.cols) + 4 * padded(m.groups()) + kTileRows * kTileTokens * kLanes;
 }
 
 int64_t integer_scratch_bytes(const MatrixView& m, int64_t tokens) {
-  const int64_t blocks = integer_blocks(m.cols), sides = m.groups() + 1;
-  const int64_t rows = 4 * kRowKernelTokens * kIntegerRows * (blocks * 4 + 32);
-  const int64_t panel =
-      4 * kPanelWidth * (std::min(blocks, kPanelBlocks) * 32 + 2 * sides + tokens);
-  return tokens <= kRowKernelTokens ? rows : panel;
+  const int64_t blocks = integer_blocks(m.cols);
+  if (tokens <= kRowKernelTokens) {  // partial sums of 16 rows, ordered sides of the inputs
+    return 4 * kRowKernelTokens * (kIntegerRows * 16 + (blocks / 4 + 1) * 32);
+  }
+  const int64_t width = 16 * panel_vectors(blocks, kMostPanelVectors);
+  return 4 * width * (blocks * 32 + 2 * m.groups() + tokens);
 }
 
 std::vector<std::string_view> available_isas() {

@@ -32,7 +32,7 @@ struct IntegerCodes {
     decode(copy);
   }
 
-  static void prefetch(const Row& row, int64_t b, int64_t blocks) {
+  [[gnu::always_inline]] static void prefetch(const Row& row, int64_t b, int64_t blocks) {
     prefetch_stream(row.weight + b * kBlockBytes, blocks * kBlockBytes);
   }
 };

@@ -16,7 +16,7 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   set_source_files_properties(${octavo_isa_dir}/avx512/kernels.cc PROPERTIES
     COMPILE_OPTIONS "${octavo_kernel_flags};${octavo_avx512_flags}")
   set_source_files_properties(${octavo_isa_dir}/avx512vnni/kernels.cc PROPERTIES
-    COMPILE_OPTIONS "${octavo_kernel_flags};${octavo_avx512_flags};-mavx512vnni;-mavx512vbmi")
+    COMPILE_OPTIONS "${octavo_kernel_flags};${octavo_avx512_flags};-mavx512vnni;-mavx512vbmi;-mgfni")
 elseif(CMAKE_SYSTEM_PROCESSOR STREQUAL aarch64)
   # g++ schedules before it assigns registers, and then has to keep half of a tile's sums in memory.
   set(octavo_neon_flags -march=armv8.2-a+fp16+dotprod

@@ -2,12 +2,15 @@
 // become 16-bit integers, products of a group of 32 are summed in 32 bits,
 // groups are added in f32 with both scales. Part of body.h: see there.
 //
-// One output is, whatever the kernel,
-//   for each group g in order:  y = fma(float(isum[g]) * x_scale[g],
-//   w_scale[g], y) and for affine formats      y = fma(bias[g], x_sum[g], y)
+// One output is, whatever the kernel, the sum over r = 0 to 15, in this order, of partial sums over
+// the groups g = r, r + 16, r + 32, ...:
+//   p = fma(float(isum[g]) * x_scale[g], w_scale[g], p)  and for affine formats
+//   p = fma(bias[g], x_sum[g], p)
+// so that a vector of 16 groups of one row is worked on as a whole.
 #pragma once
 
 #include <cstdint>
+#include <cstring>
 
 #include "kernels/integer_formats.h"
 #include "kernels/kernels.h"
@@ -16,13 +19,29 @@
 namespace octavo {
 namespace {
 
-/// Group sums of a row come out of the reduction in this order: lane 4 L + j.
+/// The sums of 16 groups come out of the reduction in this order: lane 4 L + j.
 template <bool kHalf>
 constexpr int lane_of_group(int group) {
   if (kHalf) return group % 4 * 4 + group / 4;  // 16 groups of 16: four blocks
   const int block = group / 2;                  // 16 groups of 32: eight blocks
   return (block / 4 * 2 + group % 2) * 4 + block % 4;
 }
+
+/// Which of 16 sides belongs to each lane of a step, for groups of 1 << shift sums, of which the
+/// step is part `part` of 1 << shift: index[shift][part][lane].
+template <bool kHalf>
+struct LaneSides {
+  alignas(64) int32_t index[3][4][16] = {};
+  constexpr LaneSides() {
+    for (int shift = 0; shift < 3; ++shift) {
+      for (int part = 0; part < 1 << shift; ++part) {
+        for (int i = 0; i < 16; ++i) {
+          index[shift][part][lane_of_group<kHalf>(i)] = (part * 16 + i) >> shift;
+        }
+      }
+    }
+  }
+};
 
 /// Blocks whose sums fill one vector of 16 groups.
 template <class F>
@@ -67,23 +86,158 @@ struct RowSums {
   }
 };
 
-/// Group sums of one row for kTokens tokens: sums[t * token_stride + step *
-/// 16].
+/// The side values of a row of inputs, each where the lanes of its step want it.
+template <class F>
+void order_sides(const IntegerRow& x, int64_t blocks, int64_t steps, float* scales, float* sums) {
+  for (int64_t group = 0; group < steps * 16; ++group) {
+    const int64_t input = F::kHalfGroups ? group / 2 : group;
+    const int64_t lane = group / 16 * 16 + lane_of_group<F::kHalfGroups>(group % 16);
+    scales[lane] = input < blocks * 2 ? x.scales[input] : 0.0f;
+    if constexpr (F::kBiased) sums[lane] = input < blocks * 2 ? x.sums[input] : 0.0f;
+  }
+}
+
+/// One token's side values for the row kernel: steps * 16 ordered scales, and as many sums.
+struct OrderedSides {
+  const float* scales;
+  const float* sums;
+};
+
+/// Where the lanes of a step find their weights' side values.
+template <class F>
+struct SidePlan {
+  SidePlan(const Row& row, int64_t groups_of_row) : groups(groups_of_row) {
+    // Groups of sums are 32 wide (16 for NVFP4), those of weights 16 << chunk_shift.
+    shift = row.chunk_shift - (F::kHalfGroups ? 0 : 1);
+    // The last sides, if fewer than 16, are read as part of the 16 before the end. Lanes past the
+    // end hold sums of zero and may have any side of the row.
+    tail = groups >= 16 ? groups / 16 * 16 : groups;
+    const auto skipped = static_cast<int32_t>(tail - (groups - 16));
+    for (int piece = 0; piece < 1 << shift; ++piece) {
+      for (int lane = 0; lane < 16; ++lane) {
+        const int32_t side = kInOrder.index[shift][piece][lane] + skipped;
+        tail_index[piece][lane] = side < 15 ? side : 15;
+      }
+    }
+  }
+
+  static constexpr LaneSides<F::kHalfGroups> kInOrder{};
+  alignas(64) int32_t tail_index[4][16];
+  int64_t groups, tail;
+  int shift;
+};
+
+/// Asks for side values of rows to come: they are too few for the hardware to see a stream.
+[[gnu::always_inline]] inline void prefetch_sides(const Row& row, int64_t bytes) {
+  constexpr int64_t kAhead = 1024;
+  for (int64_t i = 0; i < bytes; i += 64) {
+    __builtin_prefetch(row.scales + kAhead + i, 0, 3);
+    if (row.biases != nullptr) __builtin_prefetch(row.biases + kAhead + i, 0, 3);
+  }
+}
+
+/// The 16 partial sums of one row for kTokens tokens: partials[t * token_stride ..].
 template <class V, class F, int kTokens>
-void row_group_sums(const Row& row, const IntegerRow* x, int64_t blocks, int32_t* sums,
-                    int64_t token_stride) {
+void row_partials(const Row& row, const IntegerRow* x, const OrderedSides* sides,
+                  const SidePlan<F>& plan, int64_t blocks, float* partials, int64_t token_stride) {
+  using Ints = typename V::Ints;
   constexpr int kStep = kStepBlocks<F>;
   const RowSums<V, F, kTokens> part{row, x, blocks, row.whole_blocks ? blocks : blocks - 1};
-  typename V::Ints out[kTokens];
-  int64_t b = 0;
-  for (; b + kStep <= part.safe; b += kStep) {
+  const int64_t steps = (blocks + kStep - 1) / kStep;
+  V total[kTokens];
+  for (V& sum : total) sum = V::zero();
+  V scales = V::zero(), biases = V::zero();
+  for (int64_t step = 0; step < steps; ++step) {
+    Ints sums[kTokens];
+    const int64_t b = step * kStep;
     F::prefetch(row, b, kStep);
-    part.template sums<kStep, false>(b, out);
-    for (int t = 0; t < kTokens; ++t) out[t].store(sums + t * token_stride + b / kStep * 16);
+    if (b + kStep <= part.safe) {
+      part.template sums<kStep, false>(b, sums);
+    } else {
+      part.template sums<kStep, true>(b, sums);
+    }
+    const int64_t piece = step & ((1 << plan.shift) - 1), first = step * 16 >> plan.shift;
+    const bool in_tail = first >= plan.tail;
+    if (piece == 0) {
+      const int64_t from = in_tail ? plan.groups - 16 : first;
+      scales = F::scales(row, from, plan.groups - from);
+      if constexpr (F::kBiased) biases = F::biases(row, from, plan.groups - from);
+    }
+    const int32_t* index =
+        in_tail ? plan.tail_index[piece] : SidePlan<F>::kInOrder.index[plan.shift][piece];
+    const V scale = scales.pick(index);
+    for (int t = 0; t < kTokens; ++t) {
+      total[t] =
+          V::fused(sums[t].to_float() * V::load(sides[t].scales + step * 16), scale, total[t]);
+    }
+    if constexpr (F::kBiased) {
+      const V bias = biases.pick(index);
+      for (int t = 0; t < kTokens; ++t) {
+        total[t] = V::fused(bias, V::load(sides[t].sums + step * 16), total[t]);
+      }
+    }
   }
-  if (b == blocks) return;
-  part.template sums<kStep, true>(b, out);
-  for (int t = 0; t < kTokens; ++t) out[t].store(sums + t * token_stride + b / kStep * 16);
+  for (int t = 0; t < kTokens; ++t) total[t].store(partials + t * token_stride);
+}
+
+/// The outputs of 16 rows from their partial sums.
+template <class V, bool kHalf>
+V add_partials(const float* partials) {
+  typename V::Ints part[16];
+  for (int i = 0; i < 16; ++i) part[i] = V::Ints::load(partials + i * 16);
+  V::Ints::transpose(part);
+  V total = part[0].floats();
+  for (int i = 1; i < 16; ++i) total = total + part[lane_of_group<kHalf>(i)].floats();
+  return total;
+}
+
+/// Outputs of rows [begin, end) for kTokens tokens.
+template <class V, class F, int kTokens>
+void integer_rows(const MatrixView& m, int64_t begin, int64_t end, const IntegerRow* x,
+                  float* const* y, float* scratch) {
+  constexpr int kStep = kStepBlocks<F>;
+  constexpr int64_t kTokenStride = kIntegerRows * 16;  // of the partial sums
+  const int64_t blocks = integer_blocks(m.cols), steps = (blocks + kStep - 1) / kStep;
+  OrderedSides sides[kTokens];
+  for (int t = 0; t < kTokens; ++t) {
+    float* scales = scratch + kTokens * kTokenStride + t * steps * 32;
+    float* sums = scales + steps * 16;
+    order_sides<F>(x[t], blocks, steps, scales, sums);
+    sides[t] = {scales, sums};
+  }
+  Row row = row_of<V>(m, begin);
+  const SidePlan<F> plan(row, m.groups());
+  const int64_t weight_bytes = m.weight_row_bytes(), side_bytes = m.side_row_bytes();
+  for (int64_t r = begin; r < end; r += kIntegerRows) {
+    const int64_t count = end - r < kIntegerRows ? end - r : kIntegerRows;
+    for (int64_t i = 0; i < count; ++i) {
+      prefetch_sides(row, side_bytes);
+      row_partials<V, F, kTokens>(row, x, sides, plan, blocks, scratch + i * 16, kTokenStride);
+      row.weight += weight_bytes;
+      row.scales += side_bytes;
+      if constexpr (F::kBiased) row.biases += side_bytes;
+    }
+    for (int t = 0; t < kTokens; ++t) {
+      float* partials = scratch + t * kTokenStride;
+      if (count == kIntegerRows) {
+        add_partials<V, F::kHalfGroups>(partials).store(y[t] + r);
+        continue;
+      }
+      std::memset(partials + count * 16, 0, static_cast<size_t>(kIntegerRows - count) * 64);
+      float lanes[16];
+      add_partials<V, F::kHalfGroups>(partials).store(lanes);
+      std::memcpy(y[t] + r, lanes, static_cast<size_t>(count) * sizeof(float));
+    }
+  }
+}
+
+// --- panels: many tokens -----------------------------------------------------------------------
+
+/// Offset, in pairs of codes, of pair `slot` of a group inside a block of
+/// inputs; `half` is the group's place in the block. Pairs 0 to 7 are elements
+/// 0 to 15.
+constexpr int pair_offset(int half, int slot) {
+  return slot / 4 % 2 * 16 + half * 8 + slot / 8 * 4 + slot % 4;
 }
 
 /// The side values of 16 rows for 16 groups, as one vector of rows per group.
@@ -110,75 +264,9 @@ struct SideBlock {
   }
 };
 
-/// Outputs of up to 16 rows and kTokens tokens.
-template <class V, class F, int kTokens>
-void integer_rows(const MatrixView& m, int64_t first_row, int64_t count, const IntegerRow* x,
-                  float* const* y, int32_t* sums) {
-  using Ints = typename V::Ints;
-  constexpr int kStep = kStepBlocks<F>;
-  const int64_t blocks = integer_blocks(m.cols);
-  const int64_t steps = (blocks + kStep - 1) / kStep;
-  Row rows[kIntegerRows];
-  for (int64_t i = 0; i < kIntegerRows; ++i) {
-    rows[i] = row_of<V>(m, first_row + (i < count ? i : count - 1));
-  }
-  const int64_t row_stride = steps * 16, token_stride = kIntegerRows * row_stride;
-  for (int64_t i = 0; i < count; ++i) {
-    row_group_sums<V, F, kTokens>(rows[i], x, blocks, sums + i * row_stride, token_stride);
-  }
-
-  V total[kTokens];
-  for (int t = 0; t < kTokens; ++t) total[t] = V::zero();
-  // Groups of sums are 32 wide (16 for NVFP4), those of weights 16 <<
-  // chunk_shift.
-  const int shift = rows[0].chunk_shift - (F::kHalfGroups ? 0 : 1);
-  const int64_t groups = m.cols / (F::kHalfGroups ? 16 : 32), sides = m.groups();
-  SideBlock<V, F> side;
-  for (int64_t step = 0; step < steps; ++step) {
-    if ((step & ((1 << shift) - 1)) == 0) side.load(rows, step * 16 >> shift, sides);
-    for (int t = 0; t < kTokens; ++t) {
-      Ints part[16];
-      for (int64_t i = 0; i < 16; ++i) {
-        part[i] =
-            Ints::load(sums + t * token_stride + (i < count ? i : 0) * row_stride + step * 16);
-      }
-      Ints::transpose(part);
-      const int64_t left = groups - step * 16;
-      for (int i = 0; i < 16 && i < left; ++i) {
-        const int64_t group = step * 16 + i;
-        const int64_t input = F::kHalfGroups ? group / 2 : group;
-        const auto index = static_cast<int>((group >> shift) & 15);
-        const V sum = part[lane_of_group<F::kHalfGroups>(i)].to_float();
-        total[t] = V::fused(sum * V::broadcast(x[t].scales[input]), side.scale[index], total[t]);
-        if constexpr (F::kBiased) {
-          total[t] = V::fused(side.bias[index], V::broadcast(x[t].sums[input]), total[t]);
-        }
-      }
-    }
-  }
-  for (int t = 0; t < kTokens; ++t) {
-    if (count == kIntegerRows) {
-      total[t].store(y[t] + first_row);
-      continue;
-    }
-    float lanes[16];
-    total[t].store(lanes);
-    std::memcpy(y[t] + first_row, lanes, static_cast<size_t>(count) * sizeof(float));
-  }
-}
-
-// --- panels: many tokens
-// ------------------------------------------------------------------------
-
-/// Offset, in pairs of codes, of pair `slot` of a group inside a block of
-/// inputs; `half` is the group's place in the block. Pairs 0 to 7 are elements
-/// 0 to 15.
-constexpr int pair_offset(int half, int slot) {
-  return slot / 4 % 2 * 16 + half * 8 + slot / 8 * 4 + slot % 4;
-}
-
-/// Decoded rows of part of the columns: pairs[(group * 16 + slot) * width +
-/// row], sides [side group * width + row]; width = 16 * vectors.
+/// Decoded rows: pairs[(group * 16 + slot) * width + row] for groups of 32, sides [side group *
+/// width
+/// + row]; width = 16 * vectors.
 struct Panel {
   int32_t* pairs;
   float* scales;
@@ -186,16 +274,15 @@ struct Panel {
 };
 
 template <class V, class F>
-void fill_panel(const Row* rows, int64_t first_block, int64_t blocks, int64_t total_blocks,
-                int64_t width, int32_t* pairs) {
+void fill_panel(const Row* rows, int64_t blocks, int64_t width, int32_t* pairs) {
   using Ints = typename V::Ints;
   for (int64_t b = 0; b < blocks; ++b) {
     Ints part[2][16];
     for (int i = 0; i < 16; ++i) {
-      if (first_block + b + 1 < total_blocks || rows[i].whole_blocks) {
-        F::template load<false>(rows[i], first_block + b, part[0][i], part[1][i]);
+      if (b + 1 < blocks || rows[i].whole_blocks) {
+        F::template load<false>(rows[i], b, part[0][i], part[1][i]);
       } else {
-        F::template load<true>(rows[i], first_block + b, part[0][i], part[1][i]);
+        F::template load<true>(rows[i], b, part[0][i], part[1][i]);
       }
     }
     for (int k = 0; k < 2; ++k) {
@@ -211,38 +298,35 @@ void fill_panel(const Row* rows, int64_t first_block, int64_t blocks, int64_t to
 template <class V, class F>
 void fill_sides(const Row* rows, int64_t groups, int64_t width, const Panel& panel) {
   SideBlock<V, F> side;
-  // Half groups come in pairs: the missing second one of a row reads as zero.
-  const int64_t even = (groups + 1) / 2 * 2;
   for (int64_t first = 0; first < groups; first += 16) {
     side.load(rows, first, groups);
-    for (int64_t i = 0; i < 16 && first + i < (F::kHalfGroups ? even : groups); ++i) {
+    for (int64_t i = 0; i < 16 && first + i < groups; ++i) {
       side.scale[i].store(panel.scales + (first + i) * width);
       if constexpr (F::kBiased) side.bias[i].store(panel.biases + (first + i) * width);
     }
   }
 }
 
-/// sums[t * width ..] += kTokens x (16 * kVectors) outputs over groups [0,
-/// groups) of a panel whose first group is `first_group` of the row.
+/// sums[t * width ..] += kTokens x (16 * kVectors) outputs over `groups` groups of sums.
 template <class V, bool kHalf, bool kBiased, int kTokens, int kVectors>
-[[gnu::noinline]] void panel_tile(const Panel& panel, int64_t first_group, int64_t groups,
-                                  int shift, const IntegerRow* x, float* sums) {
+[[gnu::noinline]] void panel_tile(const Panel& panel, int64_t groups, int shift,
+                                  const IntegerRow* x, float* sums) {
   using Ints = typename V::Ints;
   constexpr int64_t kWidth = 16 * kVectors;
-  constexpr int kParts = kHalf ? 2 : 1;
-  const int32_t* pairs = panel.pairs;
-  for (int64_t g = 0; g < groups; ++g) {
-    const int64_t group = first_group + g;
-    for (int part = 0; part < kParts; ++part) {
+  constexpr int kQuads = kHalf ? 2 : 4;  // of pairs in a group
+  alignas(64) float partials[kTokens * kWidth];
+  for (int64_t r = 0; r < 16 && r < groups; ++r) {
+    for (int64_t g = r; g < groups; g += 16) {
       Ints acc[kTokens][kVectors];
       for (auto& line : acc) {
         for (Ints& a : line) a = Ints::zero();
       }
-      const int64_t block = group / 2 * kIntegerBlock;
-      const int half = static_cast<int>(group & 1);
+      const int64_t input = kHalf ? g / 2 : g, block = input / 2 * kIntegerBlock;
+      const int half = static_cast<int>(input & 1), first_quad = kHalf ? (g & 1) * 2 : 0;
+      const int32_t* pairs = panel.pairs + g * (kQuads * 4) * kWidth;
 #pragma GCC unroll 4
-      for (int quad = part * 2; quad < (kParts == 2 ? part * 2 + 2 : 4); ++quad) {
-        const int64_t offset = block + 2 * pair_offset(half, quad * 4);
+      for (int q = 0; q < kQuads; ++q) {
+        const int64_t offset = block + 2 * pair_offset(half, (first_quad + q) * 4);
 #pragma GCC unroll 4
         for (int i = 0; i < 4; ++i) {
           Ints w[kVectors];
@@ -255,18 +339,24 @@ template <class V, bool kHalf, bool kBiased, int kTokens, int kVectors>
           }
         }
       }
-      const int64_t side = kParts == 2 ? group * 2 + part : group >> shift;
+      const int64_t side = kHalf ? g : g >> shift;
+      const bool is_first = g == r, is_last = g + 16 >= groups;
       for (int v = 0; v < kVectors; ++v) {
         const V scale = V::load(panel.scales + side * kWidth + v * 16);
         for (int t = 0; t < kTokens; ++t) {
-          float* out = sums + t * kWidth + v * 16;
-          V total = V::fused(acc[t][v].to_float() * V::broadcast(x[t].scales[group]), scale,
-                             V::load(out));
+          float* partial = partials + t * kWidth + v * 16;
+          V sum = V::fused(acc[t][v].to_float() * V::broadcast(x[t].scales[input]), scale,
+                           is_first ? V::zero() : V::load(partial));
           if constexpr (kBiased) {
             const V bias = V::load(panel.biases + side * kWidth + v * 16);
-            total = V::fused(bias, V::broadcast(x[t].sums[group]), total);
+            sum = V::fused(bias, V::broadcast(x[t].sums[input]), sum);
           }
-          total.store(out);
+          float* total = sums + t * kWidth + v * 16;
+          if (is_last) {
+            (V::load(total) + sum).store(total);
+          } else {
+            sum.store(partial);
+          }
         }
       }
     }
@@ -276,17 +366,17 @@ template <class V, bool kHalf, bool kBiased, int kTokens, int kVectors>
 /// The tile of any size up to kTokens x kVectors.
 template <class V, bool kHalf, bool kBiased, int kTokens = V::kPanelTokens,
           int kVectors = V::kPanelVectors>
-void panel_tile_of(int64_t tokens, int64_t vectors, const Panel& panel, int64_t first_group,
-                   int64_t groups, int shift, const IntegerRow* x, float* sums) {
+void panel_tile_of(int64_t tokens, int64_t vectors, const Panel& panel, int64_t groups, int shift,
+                   const IntegerRow* x, float* sums) {
   if (kTokens > 1 && tokens < kTokens) {
     return panel_tile_of<V, kHalf, kBiased, (kTokens > 1 ? kTokens - 1 : 1), kVectors>(
-        tokens, vectors, panel, first_group, groups, shift, x, sums);
+        tokens, vectors, panel, groups, shift, x, sums);
   }
   if (kVectors > 1 && vectors < kVectors) {
     return panel_tile_of<V, kHalf, kBiased, kTokens, (kVectors > 1 ? kVectors - 1 : 1)>(
-        tokens, vectors, panel, first_group, groups, shift, x, sums);
+        tokens, vectors, panel, groups, shift, x, sums);
   }
-  panel_tile<V, kHalf, kBiased, kTokens, kVectors>(panel, first_group, groups, shift, x, sums);
+  panel_tile<V, kHalf, kBiased, kTokens, kVectors>(panel, groups, shift, x, sums);
 }
 
 /// Outputs of up to 16 * V::kPanelVectors rows.
@@ -298,24 +388,18 @@ void integer_panel(const MatrixView& m, int64_t first_row, int64_t count, const 
   for (int64_t i = 0; i < width; ++i) {
     rows[i] = row_of<V>(m, first_row + (i < count ? i : count - 1));
   }
-  const int shift = rows[0].chunk_shift - 1;
-  const int64_t blocks = integer_blocks(m.cols);
+  const int64_t blocks = integer_blocks(m.cols), groups = m.groups();
   for (int64_t i = 0; i < tokens * width; ++i) sums[i] = 0.0f;
   for (int64_t v = 0; v < width; v += 16) {
-    fill_sides<V, F>(rows + v, m.groups(), width, {nullptr, panel.scales + v, panel.biases + v});
+    fill_sides<V, F>(rows + v, groups, width, {nullptr, panel.scales + v, panel.biases + v});
+    fill_panel<V, F>(rows + v, blocks, width, panel.pairs + v);
   }
-  for (int64_t b = 0; b < blocks; b += kPanelBlocks) {
-    const int64_t part = blocks - b < kPanelBlocks ? blocks - b : kPanelBlocks;
-    for (int64_t v = 0; v < width; v += 16) {
-      fill_panel<V, F>(rows + v, b, part, blocks, width, panel.pairs + v);
-    }
-    int64_t groups = (m.cols + kIntegerGroup - 1) / kIntegerGroup - b * 2;
-    if (groups > part * 2) groups = part * 2;
-    for (int64_t t = 0; t < tokens; t += V::kPanelTokens) {
-      const int64_t some = tokens - t < V::kPanelTokens ? tokens - t : V::kPanelTokens;
-      panel_tile_of<V, F::kHalfGroups, F::kBiased>(some, vectors, panel, b * 2, groups, shift,
-                                                   x + t, sums + t * width);
-    }
+  const int shift = rows[0].chunk_shift - 1;
+  const int64_t sum_groups = F::kHalfGroups ? groups : (m.cols + kIntegerGroup - 1) / kIntegerGroup;
+  for (int64_t t = 0; t < tokens; t += V::kPanelTokens) {
+    const int64_t some = tokens - t < V::kPanelTokens ? tokens - t : V::kPanelTokens;
+    panel_tile_of<V, F::kHalfGroups, F::kBiased>(some, vectors, panel, sum_groups, shift, x + t,
+                                                 sums + t * width);
   }
   for (int64_t t = 0; t < tokens; ++t) {
     std::memcpy(y[t] + first_row, sums + t * width, static_cast<size_t>(count) * sizeof(float));
@@ -325,17 +409,16 @@ void integer_panel(const MatrixView& m, int64_t first_row, int64_t count, const 
 template <class V, class F>
 void integer_panels(const MatrixView& m, int64_t begin, int64_t end, const IntegerRow* x,
                     int64_t tokens, float* const* y, void* scratch) {
-  constexpr int64_t kWidth = 16 * V::kPanelVectors;
-  static_assert(kWidth <= kPanelWidth);
-  const int64_t blocks = integer_blocks(m.cols), sides = m.groups() + 1;
+  static_assert(V::kPanelVectors <= kMostPanelVectors);
+  const int64_t blocks = integer_blocks(m.cols), sides = m.groups();
+  const int64_t width = 16 * panel_vectors(blocks, V::kPanelVectors);
   Panel panel;
   panel.pairs = static_cast<int32_t*>(scratch);
-  panel.scales = reinterpret_cast<float*>(
-      panel.pairs + (blocks < kPanelBlocks ? blocks : kPanelBlocks) * 32 * kWidth);
-  panel.biases = panel.scales + sides * kWidth;
-  float* sums = panel.biases + (F::kBiased ? sides * kWidth : 0);
-  for (int64_t r = begin; r < end; r += kWidth) {
-    const int64_t count = end - r < kWidth ? end - r : kWidth;
+  panel.scales = reinterpret_cast<float*>(panel.pairs + blocks * 32 * width);
+  panel.biases = panel.scales + sides * width;
+  float* sums = panel.biases + (F::kBiased ? sides * width : 0);
+  for (int64_t r = begin; r < end; r += width) {
+    const int64_t count = end - r < width ? end - r : width;
     integer_panel<V, F>(m, r, count, x, tokens, y, panel, sums);
   }
 }
@@ -346,18 +429,15 @@ void matmul_integer_format(const MatrixView& m, int64_t begin, int64_t end, cons
   if (tokens > kRowKernelTokens) {
     return integer_panels<V, F>(m, begin, end, x, tokens, y, scratch);
   }
-  auto* sums = static_cast<int32_t*>(scratch);
   if (tokens == 3) {  // the third one twice costs less than a kernel of its own
     const IntegerRow four[] = {x[0], x[1], x[2], x[2]};
     float* const out[] = {y[0], y[1], y[2], y[2]};
     return matmul_integer_format<V, F>(m, begin, end, four, 4, out, scratch);
   }
-  for (int64_t r = begin; r < end; r += kIntegerRows) {
-    const int64_t count = end - r < kIntegerRows ? end - r : kIntegerRows;
-    if (tokens == 4) integer_rows<V, F, 4>(m, r, count, x, y, sums);
-    if (tokens == 2) integer_rows<V, F, 2>(m, r, count, x, y, sums);
-    if (tokens == 1) integer_rows<V, F, 1>(m, r, count, x, y, sums);
-  }
+  auto* floats = static_cast<float*>(scratch);
+  if (tokens == 4) integer_rows<V, F, 4>(m, begin, end, x, y, floats);
+  if (tokens == 2) integer_rows<V, F, 2>(m, begin, end, x, y, floats);
+  if (tokens == 1) integer_rows<V, F, 1>(m, begin, end, x, y, floats);
 }
 
 template <class V>

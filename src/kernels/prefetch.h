@@ -5,19 +5,26 @@
 #include <cstdint>
 
 namespace octavo {
+
+/// Whether the CPU gains from a second prefetch, farther ahead and into the second cache only
+/// (docs/performance.md): Intel's do; on AMD's it takes up what the first one needs.
+extern const bool far_prefetch_helps;
+
 namespace {
 
-// Two distances, into the first and the second cache, hide the memory's latency
-// best; beyond 1 to 2 KiB and 8 to 16 KiB the curve is flat
-// (docs/performance.md).
-constexpr int64_t kNearPrefetch = 2048, kFarPrefetch = 12288;
+constexpr int64_t kOnlyPrefetch = 6144, kNearPrefetch = 2048, kFarPrefetch = 12288;
 
 /// Asks for what follows the `bytes` bytes at p that are about to be used.
-/// Addresses past a mapping do no harm.
-inline void prefetch_stream(const uint8_t* p, int64_t bytes) {
-  for (int64_t i = 0; i < bytes; i += 64) {
-    __builtin_prefetch(p + i + kNearPrefetch, 0, 3);
-    __builtin_prefetch(p + i + kFarPrefetch, 0, 2);
+/// Addresses past a mapping do no harm. Inlined by force: to g++ a function that only prefetches
+/// has no effect, and a call of it can go.
+[[gnu::always_inline]] inline void prefetch_stream(const uint8_t* p, int64_t bytes) {
+  if (far_prefetch_helps) {
+    for (int64_t i = 0; i < bytes; i += 64) {
+      __builtin_prefetch(p + i + kNearPrefetch, 0, 3);
+      __builtin_prefetch(p + i + kFarPrefetch, 0, 2);
+    }
+  } else {
+    for (int64_t i = 0; i < bytes; i += 64) __builtin_prefetch(p + i + kOnlyPrefetch, 0, 3);
   }
 }
 

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 
 namespace octavo {
 namespace {
@@ -24,9 +25,13 @@ __m128i unpack_codes(const uint8_t* p) {
   if constexpr (kBits == 8) return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
   if constexpr (kBits == 4) return unpack_nibbles(p);
   constexpr uint64_t kMask = 0x0101010101010101u * ((1u << kBits) - 1);
-  uint64_t low = 0, high = 0;
-  std::memcpy(&low, p, kBits);
-  std::memcpy(&high, p + kBits, kBits);
+  // Two overlapping loads of a whole word each: one put together from parts would wait for the
+  // store buffer.
+  using Word = std::conditional_t<kBits >= 4, uint64_t, uint32_t>;
+  Word low, high;
+  std::memcpy(&low, p, sizeof low);
+  std::memcpy(&high, p + 2 * kBits - sizeof high, sizeof high);
+  high >>= 8 * (sizeof high - kBits);
   return _mm_set_epi64x(static_cast<int64_t>(_pdep_u64(high, kMask)),
                         static_cast<int64_t>(_pdep_u64(low, kMask)));
 }

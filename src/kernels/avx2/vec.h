@@ -109,6 +109,8 @@ struct Vec {
     const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
     return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
   }
+  /// Lane i of the result is lane index[i] of this; `index` is aligned to 64 bytes.
+  Vec pick(const int32_t* index) const { return {pick8(index), pick8(index + 8)}; }
   float maximum() const {
     const __m256 eight = _mm256_max_ps(low, high);
     const __m128 four = _mm_max_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
@@ -147,6 +149,13 @@ struct Vec {
   }
   static __m256 f16(const uint8_t* p) {
     return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+  }
+  __m256 pick8(const int32_t* index) const {
+    const __m256i lanes = _mm256_load_si256(reinterpret_cast<const __m256i*>(index));
+    // Bit 3 of an index, moved to the sign, chooses the half.
+    return _mm256_blendv_ps(_mm256_permutevar8x32_ps(low, lanes),
+                            _mm256_permutevar8x32_ps(high, lanes),
+                            _mm256_castsi256_ps(_mm256_slli_epi32(lanes, 28)));
   }
   static __m256 pow2(__m256 n) {
     const __m256i biased = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));

@@ -1,6 +1,6 @@
 // kernels/avx512: 16 lanes of int32, or 32 of int16, in one register (AVX-512
-// F, BW, VL, DQ; with VNNI and VBMI one instruction each for a product with its
-// sum and for a table of 128 bytes).
+// F, BW, VL, DQ; with VNNI, VBMI and GFNI one instruction each for a product with
+// its sum, for bytes from anywhere and for a linear map of bits).
 #pragma once
 
 #include <immintrin.h>
@@ -11,29 +11,24 @@
 namespace octavo::avx512 {
 namespace {
 
-#if defined(__AVX512VNNI__) && defined(__AVX512VBMI__)
+#if defined(__AVX512VNNI__) && defined(__AVX512VBMI__) && defined(__GFNI__)
 #define OCTAVO_VNNI 1
 #else
 #define OCTAVO_VNNI 0
 #endif
 
-/// round(32 * value), half away from zero, of the non-negative codes of E4M3;
-/// 0x7F reads as 480.
-struct E4m3Table {
-  alignas(64) uint8_t low[128] = {};
-  alignas(64) uint8_t high[128] = {};
-  constexpr E4m3Table() {
-    for (int code = 0; code < 128; ++code) {
-      const int exponent = code >> 3, mantissa = code & 7;
-      // 32 * value = (8 + mantissa) * 2^(exponent - 5); subnormals are below
-      // one half.
-      const int sixteenths = exponent == 0 ? mantissa : (8 + mantissa) << (exponent - 1);
-      const int value = (sixteenths + 8) / 16;
-      low[code] = static_cast<uint8_t>(value & 255);
-      high[code] = static_cast<uint8_t>(value >> 8);
-    }
-  }
-};
+#if OCTAVO_VNNI
+/// The operand of gf2p8affineqb for which bit i of a result is the parity of byte & masks[i].
+constexpr int64_t bit_map(const uint8_t (&masks)[8]) {
+  uint64_t map = 0;
+  for (const uint8_t mask : masks) map = map << 8 | mask;
+  return static_cast<int64_t>(map);
+}
+// Of the bits of an E4M3 code, see Ints::e4m3.
+constexpr int64_t kSignBits = bit_map({128, 128, 128, 128, 128, 128, 128, 128});
+constexpr int64_t kMantissaBits = bit_map({128, 128, 128, 129, 130, 132, 128, 128});
+constexpr int64_t kExponentBits = bit_map({8, 16, 32, 64, 0, 0, 0, 0});
+#endif
 
 struct Ints {
   __m512i v;
@@ -109,19 +104,19 @@ struct Ints {
   static void e4m3(const uint8_t* p, Ints& first, Ints& second) {
     const __m512i bytes = _mm512_loadu_si512(p);
 #if OCTAVO_VNNI
-    static constexpr E4m3Table kTable;
-    const __m512i low = _mm512_permutex2var_epi8(_mm512_load_si512(kTable.low), bytes,
-                                                 _mm512_load_si512(kTable.low + 64));
-    const __m512i high = _mm512_permutex2var_epi8(_mm512_load_si512(kTable.high), bytes,
-                                                  _mm512_load_si512(kTable.high + 64));
-    // The sign goes to the top of each element; what has one becomes 2^15 less
-    // itself.
-    const __m512i signs = _mm512_set1_epi8(-128), top = _mm512_set1_epi16(-32768);
-    const __m512i signed_high = _mm512_ternarylogic_epi32(high, bytes, signs, 0xf8);  // h | b & s
-    const __m512i a = _mm512_unpacklo_epi8(low, signed_high);
-    const __m512i b = _mm512_unpackhi_epi8(low, signed_high);
-    first.v = _mm512_mask_sub_epi16(a, _mm512_movepi16_mask(a), top, a);
-    second.v = _mm512_mask_sub_epi16(b, _mm512_movepi16_mask(b), top, b);
+    // As below, by three linear maps of the bits of a code s eeee mmm: s in every bit; 01 mmm 000,
+    // complemented if s; and 15 - e, by which 2^14 is shifted down to the power of two (0 for e =
+    // 0).
+    const __m512i sign = _mm512_gf2p8affine_epi64_epi8(bytes, _mm512_set1_epi64(kSignBits), 0);
+    const __m512i high =
+        _mm512_gf2p8affine_epi64_epi8(bytes, _mm512_set1_epi64(kMantissaBits), 0x40);
+    const __m512i shift =
+        _mm512_gf2p8affine_epi64_epi8(bytes, _mm512_set1_epi64(kExponentBits), 15);
+    const __m512i zero = _mm512_setzero_si512(), top = _mm512_set1_epi16(1 << 14);
+    first.v = _mm512_mulhrs_epi16(_mm512_unpacklo_epi8(sign, high),
+                                  _mm512_srlv_epi16(top, _mm512_unpacklo_epi8(shift, zero)));
+    second.v = _mm512_mulhrs_epi16(_mm512_unpackhi_epi8(sign, high),
+                                   _mm512_srlv_epi16(top, _mm512_unpackhi_epi8(shift, zero)));
 #else
     // (8 + mantissa) * 2^11 times 2^(exponent - 1), rounded at 2^15. A negative
     // code is the complement of its magnitude: one step of 2^-11 more, which
@@ -193,8 +188,8 @@ struct Ints {
 #else
     uint64_t out[8];
     for (int i = 0; i < 8; ++i) {
-      uint64_t packed = 0;
-      std::memcpy(&packed, p + i * kBits, kBits);
+      uint64_t packed;  // the next run's bytes fall to the mask
+      std::memcpy(&packed, p + i * kBits, sizeof packed);
       out[i] = _pdep_u64(packed, 0x0101010101010101u * ((1u << kBits) - 1));
     }
     return _mm512_loadu_si512(out);

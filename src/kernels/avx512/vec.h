@@ -103,6 +103,10 @@ struct Vec {
     const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
     return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
   }
+  /// Lane i of the result is lane index[i] of this; `index` is aligned to 64 bytes.
+  Vec pick(const int32_t* index) const {
+    return {_mm512_permutexvar_ps(_mm512_load_si512(index), v)};
+  }
   float maximum() const { return _mm512_reduce_max_ps(v); }
   Vec abs() const { return {_mm512_abs_ps(v)}; }
   /// Integral lanes within 16 bits.

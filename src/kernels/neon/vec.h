@@ -159,6 +159,19 @@ struct Vec {
     const float32x4_t four = vaddq_f32(vaddq_f32(part[0], part[2]), vaddq_f32(part[1], part[3]));
     return vaddv_f32(vadd_f32(vget_low_f32(four), vget_high_f32(four)));
   }
+  /// Lane i of the result is lane index[i] of this; `index` is aligned to 64 bytes.
+  Vec pick(const int32_t* index) const {
+    uint8x16x4_t bytes;
+    for (int i = 0; i < 4; ++i) bytes.val[i] = vreinterpretq_u8_f32(part[i]);
+    Vec picked;
+    for (int i = 0; i < 4; ++i) {
+      // Bytes 4 n to 4 n + 3 of lane n.
+      const uint32x4_t lanes = vreinterpretq_u32_s32(vld1q_s32(index + 4 * i));
+      const uint32x4_t places = vmlaq_n_u32(vdupq_n_u32(0x03020100), lanes, 0x04040404);
+      picked.part[i] = vreinterpretq_f32_u8(vqtbl4q_u8(bytes, vreinterpretq_u8_u32(places)));
+    }
+    return picked;
+  }
   float maximum() const {
     return vmaxvq_f32(max_part(max_part(part[0], part[2]), max_part(part[1], part[3])));
   }

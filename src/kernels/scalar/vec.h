@@ -158,6 +158,12 @@ struct Vec {
     for (int i = 0; i < 4; ++i) t[i] += t[i + 4];
     return (t[0] + t[2]) + (t[1] + t[3]);
   }
+  /// Lane i of the result is lane index[i] of this; `index` is aligned to 64 bytes.
+  Vec pick(const int32_t* index) const {
+    Vec picked;
+    for (int i = 0; i < 16; ++i) picked.lane[i] = lane[index[i]];
+    return picked;
+  }
   float maximum() const {
     float m = lane[0];
     for (float x : lane) m = m < x ? x : m;
