@@ -438,33 +438,35 @@ fn gif_sub_blocks<'a>(reader: &mut Reader<'a>) -> Result<&'a [u8], Failure> {
     }
 }
 
-/// File header and info header. Rows are padded to four bytes; compressed ones are left to the
-/// decoder, which reads to the end of the picture.
+/// File header and info header, of which the oldest kind has 12 bytes.
 fn bmp<'a>(mut reader: Reader<'a>, mut outline: Outline<'a>, limits: &Limits) -> Walk<'a> {
     let file_header = reader.take(14, "the header")?;
     let pixel_offset = u64::from(le(&file_header[10..14]));
     let header_size = le(reader.take(4, "the header")?);
-    let (width, height, bits, compression) = if header_size == 12 {
+    let (width, height, bits, compression, data_size) = if header_size == 12 {
         let fields = reader.take(8, "the header")?;
-        (le(&fields[..2]) as i32, le(&fields[2..4]) as i32, le(&fields[6..8]), 0)
+        (le(&fields[..2]) as i32, le(&fields[2..4]) as i32, le(&fields[6..8]), 0, 0)
     } else {
-        let fields = reader.take(16, "the header")?;
-        let signed = |index: usize| le(&fields[index..index + 4]) as i32;
-        (signed(0), signed(4), le(&fields[10..12]), le(&fields[12..16]))
+        let fields = reader.take(20, "the header")?;
+        let number = |index: usize| le(&fields[index..index + 4]);
+        (number(0) as i32, number(4) as i32, le(&fields[10..12]), number(12), number(16))
     };
     if width < 0 {
         return Err(damaged(format!("width {width}, expected at least 1")));
     }
     outline.set_size(width as u32, height.unsigned_abs(), limits)?; // negative: from the top down
     const PLAIN: [u32; 3] = [0, 3, 6]; // without compression, with bit masks
-    if PLAIN.contains(&compression) {
-        let row = (u64::from(outline.width) * u64::from(bits)).div_ceil(32) * 4;
-        let last_row = (u64::from(outline.width) * u64::from(bits)).div_ceil(8);
-        let needed = pixel_offset + row * u64::from(outline.height - 1) + last_row;
-        let size = (reader.position + reader.rest().len()) as u64;
-        if size < needed {
-            return Err(damaged(format!("truncated: {size} bytes, expected {needed}")));
-        }
+    let needed = if PLAIN.contains(&compression) {
+        let bits_of_row = u64::from(outline.width) * u64::from(bits);
+        let row = bits_of_row.div_ceil(32) * 4; // padded, which the last one need not be
+        row * u64::from(outline.height - 1) + bits_of_row.div_ceil(8)
+    } else {
+        u64::from(data_size)
+    };
+    let size = (reader.position + reader.rest().len()) as u64;
+    if size < pixel_offset + needed {
+        let expected = pixel_offset + needed;
+        return Err(damaged(format!("truncated: {size} bytes, expected {expected}")));
     }
     Ok(outline)
 }
