@@ -195,9 +195,9 @@ Image resize_bicubic(const Image& image, int64_t height, int64_t width) {
          "cannot resize {}x{} pixels in {} bytes to {}x{}, expected sizes from 1 and 3 bytes each",
          image.width, image.height, image.rgb.size(), width, height);
   }
-  // Pillow's choice: rows are made longer last if columns grow much more.
+  // Pillow's choice: first the pass that takes away most, a row counting twice a column.
   const bool height_first =
-      image.height < height && 2 * (width - image.width) < height - image.height;
+      height < image.height && 2 * (image.width - width) < image.height - height;
   Image result;
   const Image* latest = &image;
   const auto resize = [&](auto pass, int64_t length) {
