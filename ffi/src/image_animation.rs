@@ -11,6 +11,9 @@ use crate::guard::Failure;
 use crate::image_decode::decoder_failure;
 use crate::image_outline::{Format, Limits, Outline};
 
+/// What the decoders keep while they build a frame: the one before, its change, the result.
+const PICTURES_AT_ONCE: u64 = 4;
+
 pub struct Animation {
     frames: Frames<'static>,
     /// Index of the frame that `frames` gives next.
@@ -31,9 +34,19 @@ impl Animation {
             )));
         }
         let pixels = u64::from(outline.width) * u64::from(outline.height);
+        let most_pixels = limits.max_pixels / PICTURES_AT_ONCE;
+        if pixels > most_pixels {
+            return Err(Failure::bad_input(format!(
+                "{}: frames of {}x{} pixels, expected at most {most_pixels} in all",
+                outline.format.name(),
+                outline.width,
+                outline.height
+            )));
+        }
         if pixels * outline.delays.len() as u64 > limits.max_animation_pixels {
             return Err(Failure::bad_input(format!(
-                "{} frames of {}x{} pixels, expected at most {} pixels in all",
+                "{}: {} frames of {}x{} pixels, expected at most {} pixels in all",
+                outline.format.name(),
                 outline.delays.len(),
                 outline.width,
                 outline.height,

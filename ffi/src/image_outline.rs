@@ -165,10 +165,13 @@ fn png<'a>(mut reader: Reader<'a>, mut outline: Outline<'a>, limits: &Limits) ->
     }
 }
 
+/// The decoder's limit, found out before it has been through that many. Pictures have about ten.
+const MOST_SCANS: u32 = 100;
+
 /// Segments up to the first end-of-image marker behind a scan.
 fn jpeg<'a>(mut reader: Reader<'a>, mut outline: Outline<'a>, limits: &Limits) -> Walk<'a> {
     reader.take(2, "the signature")?;
-    let (mut blocks, mut scan_bytes, mut exif_seen) = (0, 0, false);
+    let (mut blocks, mut scans, mut scan_bytes, mut exif_seen) = (0, 0, 0, false);
     loop {
         let marker = jpeg_marker(&mut reader)?;
         match marker {
@@ -191,9 +194,13 @@ fn jpeg<'a>(mut reader: Reader<'a>, mut outline: Outline<'a>, limits: &Limits) -
                 let begin = reader.position;
                 skip_scan(&mut reader)?;
                 scan_bytes += reader.position - begin;
+                scans += 1;
             }
             _ => {}
         }
+    }
+    if scans > MOST_SCANS {
+        return Err(damaged(format!("{scans} scans, expected at most {MOST_SCANS}")));
     }
     if scan_bytes == 0 {
         return Err(damaged("ends before any image data"));

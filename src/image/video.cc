@@ -86,28 +86,13 @@ uint32_t shown_milliseconds(uint32_t delay) {
   return delay <= 10 ? 100 : delay;
 }
 
-void visit_animation(const fs::path& path, const VideoOptions& options,
-                     FunctionRef<void(VideoFrame)> visit) {
-  const MappedFile file(path);
-  const std::string source = path.string();
-  const OctavoFfiImageLimits limits = ffi_limits(file.bytes(), source, options.limits);
-  OctavoFfiAnimation* handle = nullptr;
-  if (octavo_ffi_animation_open(ffi_bytes(file.bytes()), file.bytes().size(), &limits, &handle) !=
-      OCTAVO_FFI_OK) {
-    fail_as_ffi(source);
+void validate(const VideoOptions& options) {
+  if (options.max_frames < 1) {
+    fail(ErrorCode::kBadRequest, "{} frames of a video, expected at least 1", options.max_frames);
   }
-  const std::unique_ptr<OctavoFfiAnimation, decltype(&octavo_ffi_animation_free)> animation(
-      handle, octavo_ffi_animation_free);
-  uint64_t milliseconds = 0;
-  uint32_t next = 0;
-  const int64_t total = octavo_ffi_animation_frames(handle);
-  for (const int64_t index : sampled_frames(total, options.max_frames)) {
-    for (; next < index; ++next) {
-      milliseconds += shown_milliseconds(octavo_ffi_animation_delay(handle, next));
-    }
-    OctavoFfiImage image{};
-    if (octavo_ffi_animation_read(handle, next, &image) != OCTAVO_FFI_OK) fail_as_ffi(source);
-    visit({static_cast<double>(milliseconds) / 1000, take_ffi_image(image)});
+  if (!(options.frames_per_second > 0) || !std::isfinite(options.frames_per_second)) {
+    fail(ErrorCode::kBadRequest, "{} frames per second, expected more than 0",
+         options.frames_per_second);
   }
 }
 
@@ -126,18 +111,37 @@ std::string video_time(double seconds) {
   return fmt::format("{:02}:{:02}", whole / 60, whole % 60);
 }
 
+void visit_animation(std::span<const std::byte> bytes, const std::string& source,
+                     const VideoOptions& options, FunctionRef<void(VideoFrame)> visit) {
+  validate(options);
+  const OctavoFfiImageLimits limits = ffi_limits(bytes, source, options.limits);
+  OctavoFfiAnimation* handle = nullptr;
+  if (octavo_ffi_animation_open(ffi_bytes(bytes), bytes.size(), &limits, &handle) !=
+      OCTAVO_FFI_OK) {
+    fail_as_ffi(source);
+  }
+  const std::unique_ptr<OctavoFfiAnimation, decltype(&octavo_ffi_animation_free)> animation(
+      handle, octavo_ffi_animation_free);
+  uint64_t milliseconds = 0;
+  uint32_t next = 0;
+  const int64_t total = octavo_ffi_animation_frames(handle);
+  for (const int64_t index : sampled_frames(total, options.max_frames)) {
+    for (; next < index; ++next) {
+      milliseconds += shown_milliseconds(octavo_ffi_animation_delay(handle, next));
+    }
+    OctavoFfiImage image{};
+    if (octavo_ffi_animation_read(handle, next, &image) != OCTAVO_FFI_OK) fail_as_ffi(source);
+    visit({static_cast<double>(milliseconds) / 1000, take_ffi_image(image)});
+  }
+}
+
 void visit_video(const std::filesystem::path& path, const VideoOptions& options,
                  FunctionRef<void(VideoFrame)> visit) {
-  if (options.max_frames < 1) {
-    fail(ErrorCode::kBadRequest, "{} frames of a video, expected at least 1", options.max_frames);
-  }
-  if (!(options.frames_per_second > 0) || !std::isfinite(options.frames_per_second)) {
-    fail(ErrorCode::kBadRequest, "{} frames per second, expected more than 0",
-         options.frames_per_second);
-  }
+  validate(options);
   std::error_code error;
   if (fs::is_directory(path, error)) return visit_folder(path, options, visit);
-  visit_animation(path, options, visit);
+  const MappedFile file(path);
+  visit_animation(file.bytes(), path.string(), options, visit);
 }
 
 std::vector<VideoFrame> read_video(const std::filesystem::path& path, const VideoOptions& options) {

@@ -1,8 +1,10 @@
 // image: videos as pictures with times: a folder of frames, an animated GIF or WebP.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -24,14 +26,19 @@ struct VideoOptions {
 };
 
 /// Reads a video: the pictures of a folder, in the natural order of their names (2 before 10), or
-/// the frames of an animation. Throws kIo, kBadFile naming the file, or kBadRequest for options
-/// below 1 frame or not above 0 frames per second.
+/// the frames of an animated GIF or WebP, of at most a quarter of the limit's pixels each. Throws
+/// kIo, kBadFile naming the file, or kBadRequest for options below 1 frame or not above 0 frames
+/// per second.
 std::vector<VideoFrame> read_video(const std::filesystem::path& path,
                                    const VideoOptions& options = {});
 
 /// The same, one frame in memory at a time.
 void visit_video(const std::filesystem::path& path, const VideoOptions& options,
                  FunctionRef<void(VideoFrame)> visit);
+
+/// The same for the bytes of an animation; `source` stands for the file in messages.
+void visit_animation(std::span<const std::byte> bytes, const std::string& source,
+                     const VideoOptions& options, FunctionRef<void(VideoFrame)> visit);
 
 /// Which of `total` frames are taken: i * total / count for count = min(total, max_frames).
 std::vector<int64_t> sampled_frames(int64_t total, int64_t max_frames);
