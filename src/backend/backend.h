@@ -33,7 +33,7 @@ struct TokenRun {
 };
 
 struct AttentionParams {
-  int64_t layer;
+  int64_t layer;  // of the cache
   int64_t heads, kv_heads, head_dim;
   int64_t window;  // 0 = full
   const Vector& q_norm;
@@ -68,7 +68,7 @@ class Backend {
   /// x / sqrt(mean(x^2) + eps) * weight, per row. An empty weight is none.
   virtual Tensor norm(const Tensor& x, const Vector& weight, float eps) = 0;
 
-  /// (residual + norm(x)) * scale.
+  /// (residual + norm(x)) * scale, the norm over each run of weight.size() columns.
   virtual Tensor add_norm(const Tensor& residual, const Tensor& x, const Vector& weight, float eps,
                           float scale) = 0;
 
@@ -77,8 +77,8 @@ class Backend {
   /// Every element brought to [low, high].
   virtual Tensor clamp(const Tensor& x, float low, float high) = 0;
 
-  /// gelu_tanh(gate) * up.
-  virtual Tensor gelu_multiply(Tensor gate, const Tensor& up) = 0;
+  /// gelu_tanh(gate) * the columns of `up` from `first` on.
+  virtual Tensor gelu_multiply(Tensor gate, const Tensor& up, int64_t first = 0) = 0;
 
   /// The rows of x are a grid, `columns` wide: the mean of every cell of `size` by `size` of them,
   /// times `scale`, cell by cell: [T / size^2, cols].
@@ -93,8 +93,9 @@ class Backend {
 
   /// Per head: q = rope(norm(q)), k = rope(norm(k)), v = norm without weight; appends k and v to
   /// the caches' reserved positions and attends with scale 1 over the window, which bounds only the
-  /// past: [T, heads * head_dim]. `v` may be `k` itself (attention_k_eq_v). The caches' layer holds
-  /// heads of padded(head_dim).
+  /// past: [T, heads * head_dim]. `v` may be `k` itself (attention_k_eq_v). Without rows in `k` the
+  /// caches hold the keys and values of these tokens already, from an earlier layer. The caches'
+  /// layer holds heads of padded(head_dim).
   virtual Tensor attention(const AttentionParams& params, const Tensor& q, const Tensor& k,
                            const Tensor& v, const RopeTable& rope,
                            std::span<const AttentionSegment> segments) = 0;

@@ -9,6 +9,8 @@
 #include "model/decoder_layer.h"
 #include "model/gemma4_work.h"
 #include "model/language_model.h"
+#include "model/per_layer_inputs.h"
+#include "model/read_ahead.h"
 #include "model/rope.h"
 #include "model/vision_tower.h"
 #include "numerics/bfloat16.h"
@@ -24,6 +26,13 @@ std::vector<int> prefault_cpus(const ModelOptions& options) {
   return one_cpu_per_node(process_cores(), threads);
 }
 
+/// What the rows of a table of embeddings are multiplied with. In BF16 the reference
+/// implementations round it: sqrt(2816) = 53.07 becomes 53.
+float embedding_scale(int64_t width, const ModelOptions& options) {
+  const float scale = std::sqrt(static_cast<float>(width));
+  return options.exact ? scale : bf16_to_float(float_to_bf16(scale));
+}
+
 class Gemma4Model : public LanguageModel {
  public:
   Gemma4Model(const std::filesystem::path& folder, const ModelOptions& options)
@@ -31,16 +40,15 @@ class Gemma4Model : public LanguageModel {
         config_(ModelConfig::parse(checkpoint_.config(), (folder / "config.json").string())),
         backend_({.threads = options.threads, .pin = options.pin, .exact = options.exact}) {
     refuse_unsupported(folder);
-    prefault_.emplace(checkpoint_.mappings(), prefault_cpus(options));
+    prefault_.emplace(read_ahead(checkpoint_), prefault_cpus(options));
     weights_ = bind_weights(checkpoint_, config_);
     vision_ = bind_vision_weights(checkpoint_, config_);
     if (vision_ && config_.pad_token_id >= config_.text.vocab_size) {
       fail(ErrorCode::kBadFile, "{}: pad_token_id is {}, expected a token below vocab_size = {}",
            (folder / "config.json").string(), config_.pad_token_id, config_.text.vocab_size);
     }
-    const float scale = std::sqrt(static_cast<float>(config_.text.hidden_size));
-    // In BF16 the reference implementations round the scale: sqrt(2816) = 53.07 becomes 53.
-    embed_scale_ = options.exact ? scale : bf16_to_float(float_to_bf16(scale));
+    embed_scale_ = embedding_scale(config_.text.hidden_size, options);
+    per_layer_scale_ = embedding_scale(config_.text.hidden_size_per_layer_input, options);
     kv_shape_ = make_kv_shape(options);
     make_frequencies();
   }
@@ -59,7 +67,8 @@ class Gemma4Model : public LanguageModel {
   }
   uint64_t bytes_per_token() const override {
     const ModelWork total = work();
-    return total.shared_bytes + static_cast<uint64_t>(total.top_k) * total.expert_bytes;
+    return total.shared_bytes + total.row_bytes +
+           static_cast<uint64_t>(total.top_k) * total.expert_bytes;
   }
   ModelWork work() const override { return work_of(weights_, config_.text); }
   uint64_t kv_bytes_read(int64_t position) const override {
@@ -76,11 +85,6 @@ class Gemma4Model : public LanguageModel {
  private:
   void refuse_unsupported(const std::filesystem::path& folder) const {
     const TextConfig& text = config_.text;
-    if (text.hidden_size_per_layer_input > 0 || text.num_kv_shared_layers > 0) {
-      fail(ErrorCode::kUnsupported,
-           "{}: per-layer inputs and shared KV layers (Gemma 4 E2B, E4B) cannot be run yet",
-           folder.string());
-    }
     for (size_t i = 0; i < text.layers.size(); ++i) {
       if (text.layers[i].head_dim % kLanes == 0) continue;
       fail(ErrorCode::kUnsupported, "{}: layer {} has head_dim {}; a multiple of {} is needed",
@@ -93,14 +97,20 @@ class Gemma4Model : public LanguageModel {
     shape->format = options.exact     ? KvFormat::kF32
                     : options.int8_kv ? KvFormat::kInt8
                                       : KvFormat::kBF16;
-    for (const LayerConfig& layer : config_.text.layers) {
+    const auto& layers = config_.text.layers;
+    for (int64_t i = 0; i < std::ssize(layers); ++i) {
+      const LayerConfig& layer = layers[i];
+      if (layer.kv_layer != i) {  // the last layers: those below keep their indices
+        ++shape->layers[layer.kv_layer].readers;
+        continue;
+      }
       shape->layers.push_back(
           {layer.kv_heads, layer.head_dim, layer.full_attention ? 0 : config_.text.sliding_window});
     }
     return shape;
   }
 
-  Tensor embed(const PackedBatch& batch);
+  Tensor embed(const PackedBatch& batch, std::span<const int32_t> tokens);
 
   void make_frequencies() {
     for (const LayerConfig& layer : config_.text.layers) {
@@ -118,7 +128,7 @@ class Gemma4Model : public LanguageModel {
   Gemma4Weights weights_;
   std::optional<VisionWeights> vision_;
   CpuBackend backend_;
-  float embed_scale_ = 1.0f;
+  float embed_scale_ = 1.0f, per_layer_scale_ = 1.0f;
   std::shared_ptr<const KvShape> kv_shape_;
   std::vector<std::vector<float>> frequencies_;  // all different
   std::vector<size_t> rope_of_layer_;            // index into frequencies_
@@ -169,14 +179,17 @@ std::vector<TokenRun> picture_runs(const PackedBatch& batch) {
   return runs;
 }
 
-/// Embeddings of the tokens, features in the place of pictures: those are not scaled.
-Tensor Gemma4Model::embed(const PackedBatch& batch) {
-  if (batch.images.empty())
-    return backend_.embed(weights_.embed_tokens, batch.tokens, embed_scale_);
+/// The tokens, padding in the place of pictures.
+std::vector<int32_t> text_tokens(const PackedBatch& batch, int32_t pad) {
   std::vector<int32_t> tokens(batch.tokens.begin(), batch.tokens.end());
   for (const ImageRun& image : batch.images) {
-    std::fill_n(tokens.begin() + image.first_token, image.features->rows(), config_.pad_token_id);
+    std::fill_n(tokens.begin() + image.first_token, image.features->rows(), pad);
   }
+  return tokens;
+}
+
+/// Embeddings of the tokens, features in the place of pictures: those are not scaled.
+Tensor Gemma4Model::embed(const PackedBatch& batch, std::span<const int32_t> tokens) {
   Tensor h = backend_.embed(weights_.embed_tokens, tokens, embed_scale_);
   for (const ImageRun& image : batch.images) {
     for (int64_t i = 0; i < image.features->rows(); ++i) {
@@ -202,9 +215,16 @@ void Gemma4Model::forward(const PackedBatch& batch, std::span<float> logits) {
 
   std::vector<RopeTable> ropes;
   for (const auto& frequencies : frequencies_) ropes.push_back(rope_table(frequencies, positions));
-  Tensor h = embed(batch);
+  const std::vector<int32_t> tokens = text_tokens(batch, config_.pad_token_id);
+  Tensor h = embed(batch, tokens);
+  std::optional<Tensor> inputs;
+  if (const auto& weights = weights_.per_layer_inputs) {
+    inputs = per_layer_inputs(backend_, *weights, tokens, h, per_layer_scale_,
+                              static_cast<float>(text.rms_norm_eps));
+  }
   for (int64_t i = 0; i < std::ssize(text.layers); ++i) {
-    h = decoder_layer({backend_, text, i, ropes[rope_of_layer_[i]], segments, pictures},
+    h = decoder_layer({backend_, text, i, ropes[rope_of_layer_[i]], segments, pictures,
+                       inputs ? &*inputs : nullptr},
                       weights_.layers[i], std::move(h));
   }
   for (const Segment& segment : batch.segments) segment.cache->commit(segment.count);

@@ -78,15 +78,23 @@ LayerWeights bind_layer(const WeightBinder& binder, const TextConfig& text, size
   w.pre_feedforward_layernorm = binder.vector(layer + "pre_feedforward_layernorm.weight", hidden);
   w.post_feedforward_layernorm = binder.vector(layer + "post_feedforward_layernorm.weight", hidden);
   w.q_proj = binder.matrix(layer + "self_attn.q_proj", q_width, hidden);
-  w.k_proj = binder.matrix(layer + "self_attn.k_proj", kv_width, hidden);
-  if (!config.k_is_v) w.v_proj = binder.matrix(layer + "self_attn.v_proj", kv_width, hidden);
   w.o_proj = binder.matrix(layer + "self_attn.o_proj", hidden, q_width);
   w.q_norm = binder.vector(layer + "self_attn.q_norm.weight", dim);
-  w.k_norm = binder.vector(layer + "self_attn.k_norm.weight", dim);
+  // Layers that share keys and values may have tensors of their own for them: never used.
+  if (config.kv_layer == static_cast<int64_t>(index)) {
+    w.k_proj = binder.matrix(layer + "self_attn.k_proj", kv_width, hidden);
+    if (!config.k_is_v) w.v_proj = binder.matrix(layer + "self_attn.v_proj", kv_width, hidden);
+    w.k_norm = binder.vector(layer + "self_attn.k_norm.weight", dim);
+  }
   w.mlp.gate = binder.matrix(layer + "mlp.gate_proj", config.intermediate_size, hidden);
   w.mlp.up = binder.matrix(layer + "mlp.up_proj", config.intermediate_size, hidden);
   w.mlp.down = binder.matrix(layer + "mlp.down_proj", hidden, config.intermediate_size);
   if (text.moe) w.moe = bind_moe(binder, layer, text);
+  if (const int64_t width = text.hidden_size_per_layer_input; width > 0) {
+    w.per_layer_gate = {binder.matrix(layer + "per_layer_input_gate", width, hidden),
+                        binder.matrix(layer + "per_layer_projection", hidden, width),
+                        binder.vector(layer + "post_per_layer_input_norm.weight", hidden)};
+  }
   w.layer_scalar = binder.vector(layer + "layer_scalar", 1)[0];
   return w;
 }
@@ -102,6 +110,13 @@ Gemma4Weights bind_weights(const Checkpoint& checkpoint, const ModelConfig& conf
   weights.norm = binder.vector("norm.weight", text.hidden_size);
   for (size_t i = 0; i < text.layers.size(); ++i) {
     weights.layers.push_back(bind_layer(binder, text, i));
+  }
+  if (const int64_t width = text.hidden_size_per_layer_input; width > 0) {
+    const int64_t columns = std::ssize(text.layers) * width;
+    weights.per_layer_inputs = {
+        binder.matrix("embed_tokens_per_layer", text.vocab_size_per_layer_input, columns),
+        binder.matrix("per_layer_model_projection", columns, text.hidden_size),
+        binder.vector("per_layer_projection_norm.weight", width)};
   }
   return weights;
 }

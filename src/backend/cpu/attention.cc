@@ -189,6 +189,7 @@ Tensor CpuBackend::attention(const AttentionParams& p, const Tensor& q, const Te
         turned(q.row(t) + h * dim, p.q_norm, t,
                queries + ((h / group * q.rows() + t) * group + h % group) * stride);
       }
+      if (k.rows() == 0) continue;
       for (int64_t h = 0; h < p.kv_heads; ++h) {
         turned(k.row(t) + h * dim, p.k_norm, t, key);
         kernels_.rms_norm(v.row(t) + h * dim, nullptr, p.eps, 1.0f, dim, value);

@@ -87,10 +87,12 @@ Tensor CpuBackend::embed(const WeightMatrix& table, std::span<const int32_t> tok
   const ProfileScope scope(profile_, Op::kEmbed,
                            static_cast<uint64_t>(table.slice(0, 1).bytes() * count));
   Tensor out(count, table.cols);
-  float* scratch = thread_scratch(2 * padded(table.groups()));
-  for (int64_t t = 0; t < count; ++t) {
-    kernels_.decode_row(table, tokens[t], scale, out.row(t), scratch);
-  }
+  for_range(count, 1, table.cols * 4, [&](int64_t begin, int64_t end) {
+    float* scratch = thread_scratch(2 * padded(table.groups()));
+    for (int64_t t = begin; t < end; ++t) {
+      kernels_.decode_row(table, tokens[t], scale, out.row(t), scratch);
+    }
+  });
   return out;
 }
 
@@ -109,10 +111,13 @@ Tensor CpuBackend::norm(const Tensor& x, const Vector& weight, float eps) {
 Tensor CpuBackend::add_norm(const Tensor& residual, const Tensor& x, const Vector& weight,
                             float eps, float scale) {
   const ProfileScope scope(profile_, Op::kNorm);
+  const auto width = std::ssize(weight);
   Tensor out(x.rows(), x.cols());
   for_range(x.rows(), 1, x.cols(), [&](int64_t begin, int64_t end) {
     for (int64_t t = begin; t < end; ++t) {
-      kernels_.rms_norm(x.row(t), weight.data(), eps, 1.0f, x.cols(), out.row(t));
+      for (int64_t i = 0; i < x.cols(); i += width) {
+        kernels_.rms_norm(x.row(t) + i, weight.data(), eps, 1.0f, width, out.row(t) + i);
+      }
       const float* base = residual.row(t);
       float* sum = out.row(t);
       for (int64_t i = 0; i < x.cols(); ++i) sum[i] = (base[i] + sum[i]) * scale;
@@ -143,11 +148,11 @@ Tensor CpuBackend::clamp(const Tensor& x, float low, float high) {
   return out;
 }
 
-Tensor CpuBackend::gelu_multiply(Tensor gate, const Tensor& up) {
+Tensor CpuBackend::gelu_multiply(Tensor gate, const Tensor& up, int64_t first) {
   const ProfileScope scope(profile_, Op::kNorm);
   for_range(gate.rows(), 1, gate.cols() * 8, [&](int64_t begin, int64_t end) {
     for (int64_t t = begin; t < end; ++t) {
-      kernels_.gelu_multiply(gate.row(t), up.row(t), gate.cols(), gate.row(t));
+      kernels_.gelu_multiply(gate.row(t), up.row(t) + first, gate.cols(), gate.row(t));
     }
   });
   return gate;
@@ -204,7 +209,7 @@ Tensor CpuBackend::gated_mlp(const Tensor& x, const WeightMatrix& gate, const We
                              const WeightMatrix& down) {
   const WeightMatrix* both[] = {&gate, &up};
   std::vector<Tensor> halves = linear(Op::kMlp, x, both);
-  const Tensor active = gelu_multiply(std::move(halves[0]), halves[1]);
+  const Tensor active = gelu_multiply(std::move(halves[0]), halves[1], 0);
   const WeightMatrix* last[] = {&down};
   return std::move(linear(Op::kMlp, active, last)[0]);
 }
