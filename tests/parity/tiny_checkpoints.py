@@ -273,7 +273,7 @@ def values(kind, name, shape):
     if name.endswith("norm.weight") or "layernorm" in name:
         return random.uniform(0.25, 1.75, shape) * (0.06 if deep and ".post_" in name else 1)
     if name.endswith("layer_scalar"):
-        return random.uniform(0.8, 0.98, shape) if deep else random.uniform(0.4, 0.95, shape)
+        return random.uniform(0.94, 1.02, shape) if deep else random.uniform(0.4, 0.95, shape)
     if name.endswith("router.scale"):
         return random.uniform(0.3, 1.7, shape)
     if name.endswith("router.per_expert_scale"):
