@@ -296,7 +296,7 @@ def canonical_tensors(kind):
     }
 
 
-def named_tensors(tensors, names, config):
+def named_tensors(tensors, names):
     """The tensors under the names of a Hugging Face, a text-only or an MLX checkpoint."""
     prefix = {
         "hf": "model.language_model.",
@@ -305,8 +305,6 @@ def named_tensors(tensors, names, config):
     }[names]
     result = {}
     for name, bits in tensors.items():
-        if names == "mlx" and is_unused(config, name):
-            continue
         if names == "mlx" and name.endswith("experts.gate_up_proj"):
             base = prefix + name.removesuffix("gate_up_proj") + "switch_glu."
             gate, up = np.split(bits, 2, axis=1)
@@ -398,7 +396,10 @@ def write(kind, layout, folder, tensors=None):
         text = folded(text)
     (folder / "config.json").write_text(json.dumps(full_config(text, names), indent=2))
     write_tokenizer(folder, text["vocab_size"])
-    named = named_tensors(tensors or canonical_tensors(kind), names, KINDS[kind])
+    tensors = tensors or canonical_tensors(kind)
+    if names == "mlx":
+        tensors = {name: bits for name, bits in tensors.items() if not is_unused(text, name)}
+    named = named_tensors(tensors, names)
     write_shards(folder, named, shards, start, {"format": "mlx" if names == "mlx" else "pt"})
     return folder
 
