@@ -188,20 +188,26 @@ class Forward:
             return normed
         return normed * (weight + 1 if "norm_plus_one" in self.faults else weight)
 
-    def logits(self, tokens):
-        """float64 [tokens, vocab]."""
-        w, faults, hidden = self.model.weights, self.faults, self.config["hidden_size"]
-        self.margins = np.full(len(tokens), np.inf)
-        scale = math.sqrt(hidden)
-        if "embedding_unscaled" in faults:
+    def embed(self, tokens):
+        scale = math.sqrt(self.config["hidden_size"])
+        if "embedding_unscaled" in self.faults:
             scale = 1.0
-        if "embedding_scale_bf16" in faults:
+        if "embedding_scale_bf16" in self.faults:
             scale = float(safetensors_io.from_bf16_bits(
                 safetensors_io.to_bf16_bits(np.array([scale])))[0])
-        h = w["embed_tokens.weight"][np.asarray(tokens)] * scale
+        return self.model.weights["embed_tokens.weight"][np.asarray(tokens)] * scale
+
+    def mask(self, tokens, full):
+        return mask(tokens, self.config["sliding_window"], full, self.faults)
+
+    def logits(self, tokens):
+        """float64 [tokens, vocab]."""
+        w, faults = self.model.weights, self.faults
+        self.margins = np.full(len(tokens), np.inf)
+        h = self.embed(tokens)
         if self.config["hidden_size_per_layer_input"]:
-            unscaled = "per_layer_from_unscaled" in faults
-            self.per_layer = self.per_layer_inputs(tokens, h / scale if unscaled else h)
+            divisor = math.sqrt(h.shape[1]) if "per_layer_from_unscaled" in faults else 1
+            self.per_layer = self.per_layer_inputs(self.text_tokens(tokens), h / divisor)
         for index in range(len(self.model.layers)):
             h = self.layer(h, index)
         if "final_norm_missing" not in faults:
@@ -209,6 +215,10 @@ class Forward:
         logits = h @ w["embed_tokens.weight"].T
         cap = self.config["final_logit_softcapping"]
         return logits if not cap or "softcap_missing" in faults else cap * np.tanh(logits / cap)
+
+    def text_tokens(self, tokens):
+        """The ids that rows of tables are read for."""
+        return tokens
 
     def per_layer_inputs(self, tokens, h):
         w, faults, layers = self.model.weights, self.faults, len(self.model.layers)
@@ -292,7 +302,7 @@ class Forward:
         scores = np.einsum("qhd,khd->hqk", q, k[:, owner])
         if "attention_scaled" in faults:
             scores /= math.sqrt(dim)
-        allowed = mask(tokens, self.config["sliding_window"], full, faults)
+        allowed = self.mask(tokens, full)
         probabilities = softmax(np.where(allowed, scores, -np.inf))
         out = np.einsum("hqk,khd->qhd", probabilities, v[:, owner])
         return out.reshape(tokens, -1) @ w("self_attn.o_proj.weight").T
