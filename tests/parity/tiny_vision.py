@@ -18,7 +18,7 @@ import numpy as np
 
 import safetensors_io
 import tiny_checkpoints
-from tiny_checkpoints import DENSE, ODD, generator, pattern, text_config
+from tiny_checkpoints import DENSE, E_MODEL, ODD, generator, pattern, text_config
 
 BEGIN, END, IMAGE = 5, 6, 7  # of and in a picture: the special ids of full_config()
 BUDGET = 70  # soft tokens of a picture, at most
@@ -77,6 +77,11 @@ KINDS = {
             standardize=True, use_clipped_linears=True, hidden_size=120, intermediate_size=200,
             num_hidden_layers=3, num_attention_heads=6, num_key_value_heads=2, head_dim=20,
             rms_norm_eps=3e-3, rope_parameters={"rope_type": "default", "rope_theta": 30.0})),
+    "e2b": (
+        text_config(**SMALL, **E_MODEL, layer_types=pattern("ssfssf"), num_key_value_heads=1,
+                    num_kv_shared_layers=3, use_double_wide_mlp=True),
+        vision_config(use_clipped_linears=True, hidden_size=96, num_attention_heads=3,
+                      num_key_value_heads=3, head_dim=32)),
 }
 
 

@@ -3,7 +3,7 @@
 Run once, by hand, where torch is installed (5.6 GB, hence never in the test suite):
 
     pip install transformers==5.24.0 torch==2.15.0 torchvision==0.29.2 pillow==13.0.0 numpy safetensors
-    python tools/goldens/vision_logits.py
+    python tools/goldens/vision_logits.py [KIND …]
 
 The pictures go the whole way: a PNG file, transformers' PIL image processor, tower, masks, logits.
 Every golden names versions, layout and seeds, and the fingerprint of its checkpoint: tests make the
@@ -95,6 +95,8 @@ def main():
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
         for number, kind in enumerate(tiny_vision.KINDS):
+            if sys.argv[1:] and kind not in sys.argv[1:]:
+                continue
             layout = ("hf", "hf_shards")[number % 2]
             folder = tiny_vision.write(kind, layout, scratch / kind)
             model, info = transformers.Gemma4ForConditionalGeneration.from_pretrained(
