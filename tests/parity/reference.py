@@ -14,6 +14,7 @@ import mlx_formats
 import safetensors_io
 
 PREFIXES = ("model.language_model.", "language_model.model.", "model.")
+TOWERS = ("vision_tower.", "embed_vision.", "audio_tower.", "embed_audio.")
 
 # Each fault is a mistake that an implementation could well make.
 FAULTS = (
@@ -90,7 +91,7 @@ def canonical_weights(tensors, block):
     weights = {}
     for name, (dtype, array) in tensors.items():
         module, _, last = name.rpartition(".")
-        if last in ("scales", "biases") or name.startswith(("vision", "embed_vision")):
+        if last in ("scales", "biases") or name.removeprefix("model.").startswith(TOWERS):
             continue
         if module + ".scales" in tensors:
             value = mlx_formats.decode_module(tensors, module, block)

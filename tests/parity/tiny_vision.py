@@ -80,8 +80,8 @@ KINDS = {
     "e2b": (
         text_config(**SMALL, **E_MODEL, layer_types=pattern("ssfssf"), num_key_value_heads=1,
                     num_kv_shared_layers=3, use_double_wide_mlp=True),
-        vision_config(use_clipped_linears=True, hidden_size=96, num_attention_heads=3,
-                      num_key_value_heads=3, head_dim=32)),
+        vision_config(use_clipped_linears=True, hidden_size=128, num_attention_heads=4,
+                      num_key_value_heads=4, head_dim=32)),
 }
 
 
