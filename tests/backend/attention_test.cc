@@ -152,5 +152,27 @@ TEST(CpuAttention, ARewoundCacheForgetsWhatItHeld) {
   }
 }
 
+// What a layer that shares keys and values does.
+TEST(CpuAttention, WithoutKeysOfItsOwnALayerReadsWhatIsThere) {
+  const Inputs in(300);
+  CpuBackend backend({.threads = 2});
+  const Vector q_norm(kDim, 0.5f), k_norm(kDim, 0.4f), none;
+  for (const int64_t window : {0, 100}) {
+    KvCache cache = make_cache(KvFormat::kBF16, window);
+    attend(backend, in, 0, 250, cache);
+    const AttentionSegment segment = {&cache, 0, 50};
+    const RopeTable rope{rows_of(in.cos, 250, 50), rows_of(in.sin, 250, 50)};
+    const Tensor q = rows_of(in.q, 250, 50);
+    cache.reserve(50);
+    const Tensor writing =
+        backend.attention({0, kHeads, kKvHeads, kDim, window, q_norm, k_norm, 1e-6f}, q,
+                          rows_of(in.k, 250, 50), rows_of(in.v, 250, 50), rope, {&segment, 1});
+    const Tensor reading =
+        backend.attention({0, kHeads, kKvHeads, kDim, window, q_norm, none, 1e-6f}, q, Tensor(),
+                          Tensor(), rope, {&segment, 1});
+    EXPECT_TRUE(same_bits(reading, 0, writing, 0, 50)) << "window " << window;
+  }
+}
+
 }  // namespace
 }  // namespace octavo

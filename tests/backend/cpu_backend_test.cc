@@ -356,5 +356,54 @@ TEST(CpuBackendTest, NormsGiveTheSameBitsInAnyCompany) {
   expect_same(one.norm(row_alone(x, 70), weight, 1e-6f), row_alone(normed, 70), "alone");
 }
 
+TEST(CpuBackendTest, NormsOfRunsOfColumns) {
+  constexpr int64_t kRun = 24;  // no multiple of a vector
+  const Tensor x = random_rows(900, 5 * kRun, 3), base = random_rows(900, 5 * kRun, 4);
+  const Vector weight = random_values(kRun, 5);
+  CpuBackend one({.threads = 1}), three({.threads = 3});
+  const Tensor sum = one.add_norm(base, x, weight, 1e-3f, 0.5f);
+  expect_same(three.add_norm(base, x, weight, 1e-3f, 0.5f), sum, "threads");
+  for (const int64_t row : {0, 77, 899}) {
+    for (int64_t i = 0; i < x.cols(); ++i) {
+      const float* run = x.row(row) + i / kRun * kRun;
+      const double mean = std::inner_product(run, run + kRun, run, 0.0) / kRun;
+      const double norm = x.row(row)[i] / std::sqrt(mean + 1e-3) * weight[i % kRun];
+      EXPECT_NEAR(sum.row(row)[i], (base.row(row)[i] + norm) * 0.5, 2e-6);
+    }
+  }
+}
+
+TEST(CpuBackendTest, GatesMultiplyColumnsOfAWiderTensor) {
+  const Tensor gate = random_rows(700, 40, 3), wide = random_rows(700, 120, 4);
+  CpuBackend one({.threads = 1}), three({.threads = 3});
+  const auto copy = [&] {
+    Tensor t(gate.rows(), gate.cols());
+    for (int64_t r = 0; r < gate.rows(); ++r) std::copy_n(gate.row(r), gate.cols(), t.row(r));
+    return t;
+  };
+  const Tensor product = one.gelu_multiply(copy(), wide, 56);
+  expect_same(three.gelu_multiply(copy(), wide, 56), product, "threads");
+  for (const int64_t row : {0, 350, 699}) {
+    for (int64_t i = 0; i < gate.cols(); ++i) {
+      const double g = gate.row(row)[i];
+      const double gelu =
+          0.5 * g * (1 + std::tanh(std::sqrt(2 / M_PI) * (g + 0.044715 * g * g * g)));
+      EXPECT_NEAR(product.row(row)[i], gelu * wide.row(row)[56 + i], 2e-6);
+    }
+  }
+}
+
+TEST(CpuBackendTest, RowsOfATableAreDecodedAlikeOnAnyThreads) {
+  const Matrix table(300, kCols, kAffine4);
+  std::vector<int32_t> tokens;
+  for (int32_t i = 0; i < 800; ++i) tokens.push_back(i * 7 % 300);
+  CpuBackend one({.threads = 1}), three({.threads = 3});
+  const Tensor rows = one.embed(table.view, tokens, 1.5f);
+  expect_same(three.embed(table.view, tokens, 1.5f), rows, "threads");
+  for (int64_t i = 0; i < kCols; ++i) {
+    EXPECT_EQ(rows.row(43)[i], table.values[43 * 7 % 300 * kCols + i] * 1.5f);
+  }
+}
+
 }  // namespace
 }  // namespace octavo
