@@ -113,3 +113,8 @@ def test_inspect_and_plan_know_the_parts(source, tmp_path):
         printed = program.run(*command).stdout
         for part in ("per-layer embeddings", "per-layer inputs", "vision tower", "audio tower"):
             assert part in printed, f"{command[0]}: no {part}"
+    printed = program.run("inspect", folder).stdout
+    assert "the last 3 layers share keys and values of those below, MLP twice as wide" in printed
+    assert "per-layer inputs of 32" in printed and "audio tower: kept, not run" in printed
+    layers = json.loads(program.run("inspect", folder, "--json").stdout)["layers"]
+    assert layers["shared_kv"] == 3 and layers["per_layer_input"] == 32
