@@ -209,7 +209,7 @@ Tensor CpuBackend::gated_mlp(const Tensor& x, const WeightMatrix& gate, const We
                              const WeightMatrix& down) {
   const WeightMatrix* both[] = {&gate, &up};
   std::vector<Tensor> halves = linear(Op::kMlp, x, both);
-  const Tensor active = gelu_multiply(std::move(halves[0]), halves[1], 0);
+  const Tensor active = gelu_multiply(std::move(halves[0]), halves[1]);
   const WeightMatrix* last[] = {&down};
   return std::move(linear(Op::kMlp, active, last)[0]);
 }

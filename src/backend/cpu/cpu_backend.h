@@ -30,7 +30,7 @@ class CpuBackend : public Backend {
                   float scale) override;
   Tensor add(const Tensor& a, const Tensor& b) override;
   Tensor clamp(const Tensor& x, float low, float high) override;
-  Tensor gelu_multiply(Tensor gate, const Tensor& up, int64_t first) override;
+  Tensor gelu_multiply(Tensor gate, const Tensor& up, int64_t first = 0) override;
   Tensor pool(const Tensor& x, int64_t columns, int64_t size, float scale) override;
   Tensor standardise(const Tensor& x, const Vector& bias, const Vector& scale) override;
   std::vector<Tensor> linear(Op op, const Tensor& x,
