@@ -28,6 +28,7 @@ EXPERTS = "src/backend/cpu/experts.cc"
 KERNELS = "src/kernels/body.h"
 LAYER = "src/model/decoder_layer.cc"
 MODEL = "src/model/gemma4_model.cc"
+PER_LAYER = "src/model/per_layer_inputs.cc"
 ROPE = "src/model/rope.cc"
 WEIGHTS = "src/model/gemma4_weights.cc"
 
@@ -77,6 +78,15 @@ MUTATIONS = {
     "layer_scalar left out": (
         LAYER, "w.post_feedforward_layernorm, eps, w.layer_scalar)",
         "w.post_feedforward_layernorm, eps, 1.0f)"),
+    "layer_scalar before the per-layer input too": (
+        LAYER, "eps, gate ? 1.0f : w.layer_scalar)", "eps, w.layer_scalar)"),
+    "every layer takes the first one's per-layer input": (LAYER, "c.index * w.gate.rows", "0"),
+    "per-layer inputs not divided by the root of two": (
+        PER_LAYER, "wider_eps, kHalfRoot)", "wider_eps, 1.0f)"),
+    "per-layer projection not divided by the root of hidden": (
+        PER_LAYER, "wider_eps = eps * static_cast<float>(h0.cols())", "wider_eps = eps"),
+    "table of per-layer embeddings not scaled": (
+        PER_LAYER, "embed(w.table, tokens, table_scale)", "embed(w.table, tokens, 1.0f)"),
     "layer_scalar without the residual": (
         BACKEND, "sum[i] = (base[i] + sum[i]) * scale;", "sum[i] = base[i] + sum[i] * scale;"),
     "embedding not scaled": (MODEL, "options.exact ? scale", "options.exact ? 1.0f"),

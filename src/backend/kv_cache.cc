@@ -13,7 +13,8 @@ uint64_t KvShape::bytes_read(int64_t position) const {
   int64_t total = 0;
   for (const KvLayerShape& layer : layers) {
     const int64_t seen = layer.window > 0 ? std::min(layer.window, position + 1) : position + 1;
-    total += seen * layer.kv_heads * KvLayout{format, layer.head_dim}.head_bytes() / kKvBlock;
+    const int64_t bytes = seen * layer.kv_heads * KvLayout{format, layer.head_dim}.head_bytes();
+    total += layer.readers * bytes / kKvBlock;
   }
   return static_cast<uint64_t>(total);
 }

@@ -14,7 +14,8 @@ namespace octavo {
 struct KvLayerShape {
   int64_t kv_heads = 0;
   int64_t head_dim = 0;
-  int64_t window = 0;  // positions a query sees, itself included; 0 = all
+  int64_t window = 0;   // positions a query sees, itself included; 0 = all
+  int64_t readers = 1;  // layers of the model that attend to these keys and values
 };
 
 struct KvShape {
@@ -22,7 +23,8 @@ struct KvShape {
   KvFormat format = KvFormat::kBF16;
 
   KvLayout layout(int64_t layer) const { return {format, layers[layer].head_dim}; }
-  /// Keys and values, in bytes, that a query at `position` sees, its own included.
+  /// Keys and values, in bytes, that a token at `position` reads, its own included: once for every
+  /// reader.
   uint64_t bytes_read(int64_t position) const;
 };
 

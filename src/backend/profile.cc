@@ -4,8 +4,8 @@ namespace octavo {
 
 std::string_view name_of(Op op) {
   static constexpr std::array<std::string_view, kOps> kNames{
-      "embed",  "norm",    "qkv",  "attention", "o_proj", "mlp",
-      "router", "experts", "head", "sampling",  "other"};
+      "embed",  "norm",    "qkv",       "attention", "o_proj",   "mlp",
+      "router", "experts", "per_layer", "head",      "sampling", "other"};
   return kNames[static_cast<size_t>(op)];
 }
 
@@ -16,6 +16,7 @@ bool is_matrix_product(Op op) {
     case Op::kMlp:
     case Op::kRouter:
     case Op::kExperts:
+    case Op::kPerLayer:
     case Op::kHead:
       return true;
     default:

@@ -18,6 +18,7 @@ enum class Op {
   kMlp,
   kRouter,
   kExperts,
+  kPerLayer,
   kHead,
   kSampling,
   kOther,

@@ -11,12 +11,13 @@
 
 namespace octavo {
 
-/// One decoder layer's attention geometry.
+/// One decoder layer's geometry.
 struct LayerConfig {
   bool full_attention = false;  // else sliding
   int64_t head_dim = 0;
   int64_t kv_heads = 0;
   bool k_is_v = false;            // full layers under attention_k_eq_v: no v_proj
+  int64_t kv_layer = 0;           // whose keys and values it reads: its own index unless shared
   int64_t intermediate_size = 0;  // dense MLP width
 };
 
@@ -45,7 +46,7 @@ struct TextConfig {
   int64_t hidden_size_per_layer_input = 0;
   int64_t vocab_size_per_layer_input = 0;
   int64_t num_kv_shared_layers = 0;
-  bool use_double_wide_mlp = false;
+  bool use_double_wide_mlp = false;  // in the layers that share keys and values
   std::vector<LayerConfig> layers;
 };
 
@@ -64,6 +65,7 @@ struct ModelConfig {
   bool has_audio = false;
   std::vector<int32_t> eos_token_ids;  // of config.json; generation_config.json may override
   int32_t bos_token_id = 2, pad_token_id = 0;
+  int32_t image_token_id = 0, video_token_id = 0;  // each stands for one soft token
   std::optional<QuantizationConfig> quantization;
 
   /// Validates everything the engine relies on; throws kBadFile naming `source` and the key, or

@@ -106,21 +106,25 @@ void check_layers(const ConfigReader& text, const TextConfig& config) {
 }
 
 // A shared layer takes keys and values of the last layer of its own type below all shared ones.
-void check_kv_sharing(const ConfigReader& text, const TextConfig& config) {
-  const size_t first = config.layers.size() - static_cast<size_t>(config.num_kv_shared_layers);
-  for (size_t i = first; i < config.layers.size(); ++i) {
-    bool found = false;
-    for (size_t below = 0; below < first; ++below) {
-      const LayerConfig& source = config.layers[below];
-      found |= source.full_attention == config.layers[i].full_attention &&
-               source.head_dim == config.layers[i].head_dim &&
-               source.kv_heads == config.layers[i].kv_heads;
+void assign_kv_layers(const ConfigReader& text, TextConfig& config) {
+  const int64_t first = std::ssize(config.layers) - config.num_kv_shared_layers;
+  for (int64_t i = 0; i < std::ssize(config.layers); ++i) {
+    LayerConfig& layer = config.layers[i];
+    layer.kv_layer = i;
+    if (i < first) continue;
+    layer.kv_layer = first - 1;
+    while (layer.kv_layer >= 0 &&
+           config.layers[layer.kv_layer].full_attention != layer.full_attention) {
+      --layer.kv_layer;
     }
-    if (!found) {
-      fail(ErrorCode::kBadFile,
-           "{} is {}, but no layer below {} has the type and head shape of shared layer {}",
-           text.where("num_kv_shared_layers"), config.num_kv_shared_layers, first, i);
+    if (layer.kv_layer >= 0 && config.layers[layer.kv_layer].head_dim == layer.head_dim &&
+        config.layers[layer.kv_layer].kv_heads == layer.kv_heads) {
+      continue;
     }
+    fail(ErrorCode::kBadFile,
+         "{} is {}, but the last layer below {} of the type of shared layer {} {}",
+         text.where("num_kv_shared_layers"), config.num_kv_shared_layers, first, i,
+         layer.kv_layer < 0 ? "does not exist" : "has heads of another shape");
   }
 }
 
@@ -258,6 +262,12 @@ TextConfig parse_text_config(const ConfigReader& text, const ConfigReader& root)
           : 256;
   config.vocab_size_per_layer_input =
       text.integer("vocab_size_per_layer_input", kVocab, config.vocab_size);
+  if (config.hidden_size_per_layer_input > 0 &&
+      config.vocab_size_per_layer_input < config.vocab_size) {
+    fail(ErrorCode::kBadFile, "{} is {}, expected at least vocab_size = {}",
+         text.where("vocab_size_per_layer_input"), config.vocab_size_per_layer_input,
+         config.vocab_size);
+  }
   config.num_kv_shared_layers = text.integer("num_kv_shared_layers", {0, 1024}, 0);
   config.use_double_wide_mlp = text.boolean("use_double_wide_mlp", false);
   const int64_t layers = text.integer("num_hidden_layers", {1, 1024});
@@ -269,7 +279,7 @@ TextConfig parse_text_config(const ConfigReader& text, const ConfigReader& root)
   parse_ropes(text, config);
   parse_experts(text, config);
   check_layers(text, config);
-  check_kv_sharing(text, config);
+  assign_kv_layers(text, config);
   check_rotation(text, config);
   return config;
 }

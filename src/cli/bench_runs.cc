@@ -113,8 +113,9 @@ void count_bytes(const LanguageModel& model, int64_t steps, DecodeRun& run) {
   const auto counted = static_cast<double>(run.profile.of(Op::kExperts).experts);
   const int64_t layers = expert_layers(model.config().text);
   if (counted > 0) run.experts = counted / static_cast<double>(layers * steps);
-  run.weight_bytes =
-      static_cast<double>(work.shared_bytes) + run.experts * static_cast<double>(work.expert_bytes);
+  run.weight_bytes = static_cast<double>(work.shared_bytes) +
+                     static_cast<double>(run.batch) * static_cast<double>(work.row_bytes) +
+                     run.experts * static_cast<double>(work.expert_bytes);
   for (int64_t i = 0; i < run.tokens; ++i) {
     run.kv_bytes += static_cast<double>(model.kv_bytes_read(run.depth + i));
   }

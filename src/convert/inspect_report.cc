@@ -57,11 +57,20 @@ std::string geometry_text(const InspectReport& report) {
                           text.num_experts, text.moe_intermediate_size, text.top_k_experts,
                           text.layers.front().intermediate_size);
   }
+  if (text.num_kv_shared_layers > 0) {
+    result += fmt::format("  the last {} layers share keys and values of those below{}\n",
+                          text.num_kv_shared_layers,
+                          text.use_double_wide_mlp ? ", MLP twice as wide" : "");
+  }
+  if (text.hidden_size_per_layer_input > 0) {
+    result += fmt::format("  per-layer inputs of {}\n", text.hidden_size_per_layer_input);
+  }
   if (report.config.vision) {
     result +=
         fmt::format("  vision tower: {} layers, hidden {}\n",
                     report.config.vision->num_hidden_layers, report.config.vision->hidden_size);
   }
+  if (report.config.has_audio) result += "  audio tower: kept, not run\n";
   return result;
 }
 
@@ -125,6 +134,8 @@ ordered_json inspect_json(const InspectReport& report) {
                       {"full", attention_of(text, true).layers},
                       {"hidden", text.hidden_size},
                       {"window", text.sliding_window},
+                      {"shared_kv", text.num_kv_shared_layers},
+                      {"per_layer_input", text.hidden_size_per_layer_input},
                       {"experts", text.moe ? text.num_experts : 0},
                       {"experts_per_token", text.moe ? text.top_k_experts : 0}};
   ordered_json json{{"folder", report.folder.string()},

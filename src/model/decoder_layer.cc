@@ -7,20 +7,26 @@ namespace {
 
 Tensor self_attention(const LayerContext& c, const LayerWeights& w, const Tensor& x) {
   const LayerConfig& layer = c.text.layers[c.index];
-  std::vector<const WeightMatrix*> projections{&w.q_proj, &w.k_proj};
+  std::vector<const WeightMatrix*> projections{&w.q_proj};
+  if (w.k_proj) projections.push_back(&*w.k_proj);
   if (w.v_proj) projections.push_back(&*w.v_proj);
   const std::vector<Tensor> qkv = c.backend.linear(Op::kQkv, x, projections);
+  const Tensor none;  // keys and values of layer.kv_layer are used
+  const Tensor& k = w.k_proj ? qkv[1] : none;
   // Without v_proj the value is the raw key projection: before k_norm, before RoPE.
-  const Tensor& v = w.v_proj ? qkv[2] : qkv[1];
-  const AttentionParams params{.layer = c.index,
+  const Tensor& v = w.v_proj ? qkv[2] : k;
+  // Full layers stay causal, over pictures too.
+  const auto pictures = layer.full_attention ? std::span<const TokenRun>() : c.pictures;
+  const AttentionParams params{.layer = layer.kv_layer,
                                .heads = c.text.num_attention_heads,
                                .kv_heads = layer.kv_heads,
                                .head_dim = layer.head_dim,
                                .window = layer.full_attention ? 0 : c.text.sliding_window,
                                .q_norm = w.q_norm,
                                .k_norm = w.k_norm,
-                               .eps = static_cast<float>(c.text.rms_norm_eps)};
-  const Tensor heads = c.backend.attention(params, qkv[0], qkv[1], v, c.rope, c.segments);
+                               .eps = static_cast<float>(c.text.rms_norm_eps),
+                               .pictures = pictures};
+  const Tensor heads = c.backend.attention(params, qkv[0], k, v, c.rope, c.segments);
   const WeightMatrix* out[] = {&w.o_proj};
   return std::move(c.backend.linear(Op::kOProj, heads, out)[0]);
 }
@@ -41,6 +47,16 @@ Tensor feed_forward(const LayerContext& c, const LayerWeights& w, const Tensor& 
                b.norm(sparse, moe.post_feedforward_layernorm_2, eps));
 }
 
+/// proj(gelu(gate h) * this layer's part of the per-layer inputs).
+Tensor per_layer_input(const LayerContext& c, const PerLayerGateWeights& w, const Tensor& h) {
+  const WeightMatrix* gate[] = {&w.gate};
+  std::vector<Tensor> gated = c.backend.linear(Op::kPerLayer, h, gate);
+  const Tensor active =
+      c.backend.gelu_multiply(std::move(gated[0]), *c.per_layer_inputs, c.index * w.gate.rows);
+  const WeightMatrix* projection[] = {&w.projection};
+  return std::move(c.backend.linear(Op::kPerLayer, active, projection)[0]);
+}
+
 }  // namespace
 
 Tensor decoder_layer(const LayerContext& c, const LayerWeights& w, Tensor h) {
@@ -50,9 +66,13 @@ Tensor decoder_layer(const LayerContext& c, const LayerWeights& w, Tensor h) {
   const Tensor attended = self_attention(c, w, b.norm(h, w.input_layernorm, eps));
   h = b.add_norm(h, attended, w.post_attention_layernorm, eps, 1.0f);
 
-  // The layer scalar multiplies the whole stream, the residual included.
+  // The layer scalar comes last and multiplies the whole stream, the residual included.
   const Tensor fed = feed_forward(c, w, h);
-  return b.add_norm(h, fed, w.post_feedforward_layernorm, eps, w.layer_scalar);
+  const auto& gate = w.per_layer_gate;
+  h = b.add_norm(h, fed, w.post_feedforward_layernorm, eps, gate ? 1.0f : w.layer_scalar);
+  if (!gate) return h;
+  const Tensor added = per_layer_input(c, *gate, h);
+  return b.add_norm(h, added, gate->post_norm, eps, w.layer_scalar);
 }
 
 }  // namespace octavo

@@ -9,7 +9,10 @@
 #include "model/decoder_layer.h"
 #include "model/gemma4_work.h"
 #include "model/language_model.h"
+#include "model/per_layer_inputs.h"
+#include "model/read_ahead.h"
 #include "model/rope.h"
+#include "model/vision_tower.h"
 #include "numerics/bfloat16.h"
 
 namespace octavo {
@@ -23,6 +26,13 @@ std::vector<int> prefault_cpus(const ModelOptions& options) {
   return one_cpu_per_node(process_cores(), threads);
 }
 
+/// What the rows of a table of embeddings are multiplied with. In BF16 the reference
+/// implementations round it: sqrt(2816) = 53.07 becomes 53.
+float embedding_scale(int64_t width, const ModelOptions& options) {
+  const float scale = std::sqrt(static_cast<float>(width));
+  return options.exact ? scale : bf16_to_float(float_to_bf16(scale));
+}
+
 class Gemma4Model : public LanguageModel {
  public:
   Gemma4Model(const std::filesystem::path& folder, const ModelOptions& options)
@@ -30,11 +40,15 @@ class Gemma4Model : public LanguageModel {
         config_(ModelConfig::parse(checkpoint_.config(), (folder / "config.json").string())),
         backend_({.threads = options.threads, .pin = options.pin, .exact = options.exact}) {
     refuse_unsupported(folder);
-    prefault_.emplace(checkpoint_.mappings(), prefault_cpus(options));
+    prefault_.emplace(read_ahead(checkpoint_), prefault_cpus(options));
     weights_ = bind_weights(checkpoint_, config_);
-    const float scale = std::sqrt(static_cast<float>(config_.text.hidden_size));
-    // In BF16 the reference implementations round the scale: sqrt(2816) = 53.07 becomes 53.
-    embed_scale_ = options.exact ? scale : bf16_to_float(float_to_bf16(scale));
+    vision_ = bind_vision_weights(checkpoint_, config_);
+    if (vision_ && config_.pad_token_id >= config_.text.vocab_size) {
+      fail(ErrorCode::kBadFile, "{}: pad_token_id is {}, expected a token below vocab_size = {}",
+           (folder / "config.json").string(), config_.pad_token_id, config_.text.vocab_size);
+    }
+    embed_scale_ = embedding_scale(config_.text.hidden_size, options);
+    per_layer_scale_ = embedding_scale(config_.text.hidden_size_per_layer_input, options);
     kv_shape_ = make_kv_shape(options);
     make_frequencies();
   }
@@ -43,13 +57,18 @@ class Gemma4Model : public LanguageModel {
   KvCache make_cache() const override { return KvCache(kv_shape_); }
   const Prefault& prefault() const override { return *prefault_; }
   void forward(const PackedBatch& batch, std::span<float> logits) override;
-  Tensor encode_image(const ImagePatches&) override {
-    fail(ErrorCode::kUnsupported, "{}: this model cannot see pictures",
-         checkpoint_.folder().string());
+  Tensor encode_image(const ImagePatches& patches) override {
+    if (!vision_) {
+      fail(ErrorCode::kUnsupported, "{}: this model cannot see pictures: it has no vision tower",
+           checkpoint_.folder().string());
+    }
+    const ProfileScope whole(profile_, Op::kOther);
+    return vision_tower(backend_, *config_.vision, *vision_, patches);
   }
   uint64_t bytes_per_token() const override {
     const ModelWork total = work();
-    return total.shared_bytes + static_cast<uint64_t>(total.top_k) * total.expert_bytes;
+    return total.shared_bytes + total.row_bytes +
+           static_cast<uint64_t>(total.top_k) * total.expert_bytes;
   }
   ModelWork work() const override { return work_of(weights_, config_.text); }
   uint64_t kv_bytes_read(int64_t position) const override {
@@ -66,11 +85,6 @@ class Gemma4Model : public LanguageModel {
  private:
   void refuse_unsupported(const std::filesystem::path& folder) const {
     const TextConfig& text = config_.text;
-    if (text.hidden_size_per_layer_input > 0 || text.num_kv_shared_layers > 0) {
-      fail(ErrorCode::kUnsupported,
-           "{}: per-layer inputs and shared KV layers (Gemma 4 E2B, E4B) cannot be run yet",
-           folder.string());
-    }
     for (size_t i = 0; i < text.layers.size(); ++i) {
       if (text.layers[i].head_dim % kLanes == 0) continue;
       fail(ErrorCode::kUnsupported, "{}: layer {} has head_dim {}; a multiple of {} is needed",
@@ -83,12 +97,20 @@ class Gemma4Model : public LanguageModel {
     shape->format = options.exact     ? KvFormat::kF32
                     : options.int8_kv ? KvFormat::kInt8
                                       : KvFormat::kBF16;
-    for (const LayerConfig& layer : config_.text.layers) {
+    const auto& layers = config_.text.layers;
+    for (int64_t i = 0; i < std::ssize(layers); ++i) {
+      const LayerConfig& layer = layers[i];
+      if (layer.kv_layer != i) {  // the last layers: those below keep their indices
+        ++shape->layers[layer.kv_layer].readers;
+        continue;
+      }
       shape->layers.push_back(
           {layer.kv_heads, layer.head_dim, layer.full_attention ? 0 : config_.text.sliding_window});
     }
     return shape;
   }
+
+  Tensor embed(const PackedBatch& batch, std::span<const int32_t> tokens);
 
   void make_frequencies() {
     for (const LayerConfig& layer : config_.text.layers) {
@@ -104,8 +126,9 @@ class Gemma4Model : public LanguageModel {
   Checkpoint checkpoint_;
   ModelConfig config_;
   Gemma4Weights weights_;
+  std::optional<VisionWeights> vision_;
   CpuBackend backend_;
-  float embed_scale_ = 1.0f;
+  float embed_scale_ = 1.0f, per_layer_scale_ = 1.0f;
   std::shared_ptr<const KvShape> kv_shape_;
   std::vector<std::vector<float>> frequencies_;  // all different
   std::vector<size_t> rope_of_layer_;            // index into frequencies_
@@ -113,9 +136,75 @@ class Gemma4Model : public LanguageModel {
   std::optional<Prefault> prefault_;  // the last: it reads what others own
 };
 
+/// Throws kBadRequest unless every picture lies within one segment and has the width of the model.
+void check_images(const PackedBatch& batch, int64_t hidden) {
+  int64_t done = 0;
+  for (const ImageRun& image : batch.images) {
+    int64_t begin = 0;
+    const auto holds = [&](const Segment& segment) {
+      const bool inside = image.first_token >= begin &&
+                          image.first_token + image.features->rows() <= begin + segment.count;
+      begin += segment.count;
+      return inside;
+    };
+    if (image.first_token >= done && image.features->cols() == hidden &&
+        std::ranges::any_of(batch.segments, holds)) {
+      done = image.first_token + image.features->rows();
+      continue;
+    }
+    fail(ErrorCode::kBadRequest,
+         "a picture of {} soft tokens at token {} of a batch; expected runs in ascending order, "
+         "each within one segment, of rows of {} values",
+         image.features->rows(), image.first_token, hidden);
+  }
+}
+
+/// What sliding layers see whole: pictures that touch, in one sequence, are one.
+std::vector<TokenRun> picture_runs(const PackedBatch& batch) {
+  std::vector<TokenRun> runs;
+  auto image = batch.images.begin();
+  int64_t begin = 0, end = 0;  // of a segment
+  for (const Segment& segment : batch.segments) {
+    begin = end;
+    end += segment.count;
+    for (; image != batch.images.end() && image->first_token < end; ++image) {
+      const TokenRun run{image->first_token, image->features->rows()};
+      if (!runs.empty() && runs.back().end() == run.first_token && run.first_token > begin) {
+        runs.back().count += run.count;
+      } else {
+        runs.push_back(run);
+      }
+    }
+  }
+  return runs;
+}
+
+/// The tokens, padding in the place of pictures.
+std::vector<int32_t> text_tokens(const PackedBatch& batch, int32_t pad) {
+  std::vector<int32_t> tokens(batch.tokens.begin(), batch.tokens.end());
+  for (const ImageRun& image : batch.images) {
+    std::fill_n(tokens.begin() + image.first_token, image.features->rows(), pad);
+  }
+  return tokens;
+}
+
+/// Embeddings of the tokens, features in the place of pictures: those are not scaled.
+Tensor Gemma4Model::embed(const PackedBatch& batch, std::span<const int32_t> tokens) {
+  Tensor h = backend_.embed(weights_.embed_tokens, tokens, embed_scale_);
+  for (const ImageRun& image : batch.images) {
+    for (int64_t i = 0; i < image.features->rows(); ++i) {
+      std::copy_n(image.features->row(i), h.cols(), h.row(image.first_token + i));
+    }
+  }
+  return h;
+}
+
 void Gemma4Model::forward(const PackedBatch& batch, std::span<float> logits) {
   const ProfileScope whole(profile_, Op::kOther);
   const TextConfig& text = config_.text;
+  check_images(batch, text.hidden_size);
+  std::vector<TokenRun> pictures;
+  if (text.bidirectional_vision) pictures = picture_runs(batch);
   std::vector<int64_t> positions;
   std::vector<AttentionSegment> segments;
   for (const Segment& segment : batch.segments) {
@@ -126,10 +215,17 @@ void Gemma4Model::forward(const PackedBatch& batch, std::span<float> logits) {
 
   std::vector<RopeTable> ropes;
   for (const auto& frequencies : frequencies_) ropes.push_back(rope_table(frequencies, positions));
-  Tensor h = backend_.embed(weights_.embed_tokens, batch.tokens, embed_scale_);
+  const std::vector<int32_t> tokens = text_tokens(batch, config_.pad_token_id);
+  Tensor h = embed(batch, tokens);
+  std::optional<Tensor> inputs;
+  if (const auto& weights = weights_.per_layer_inputs) {
+    inputs = per_layer_inputs(backend_, *weights, tokens, h, per_layer_scale_,
+                              static_cast<float>(text.rms_norm_eps));
+  }
   for (int64_t i = 0; i < std::ssize(text.layers); ++i) {
-    h = decoder_layer({backend_, text, i, ropes[rope_of_layer_[i]], segments}, weights_.layers[i],
-                      std::move(h));
+    h = decoder_layer({backend_, text, i, ropes[rope_of_layer_[i]], segments, pictures,
+                       inputs ? &*inputs : nullptr},
+                      weights_.layers[i], std::move(h));
   }
   for (const Segment& segment : batch.segments) segment.cache->commit(segment.count);
   if (batch.logit_rows.empty()) return;

@@ -9,6 +9,10 @@ uint64_t macs(const WeightMatrix& m) {
   return static_cast<uint64_t>(m.rows * m.cols);
 }
 
+uint64_t row_bytes(const WeightMatrix& table) {
+  return static_cast<uint64_t>(table.slice(0, 1).bytes());
+}
+
 }  // namespace
 
 ModelWork work_of(const Gemma4Weights& weights, const TextConfig& text) {
@@ -16,16 +20,26 @@ ModelWork work_of(const Gemma4Weights& weights, const TextConfig& text) {
   work.top_k = text.moe ? text.top_k_experts : 0;
   work.head_macs = macs(weights.head);
   work.shared_bytes = static_cast<uint64_t>(weights.head.bytes());
+  work.row_bytes = row_bytes(weights.embed_tokens);
   const auto add_shared = [&](const WeightMatrix& m) {
     work.shared_bytes += static_cast<uint64_t>(m.bytes());
     work.token_macs += macs(m);
   };
+  if (const auto& inputs = weights.per_layer_inputs) {
+    add_shared(inputs->model_projection);
+    work.row_bytes += row_bytes(inputs->table);
+  }
   for (const LayerWeights& layer : weights.layers) {
-    for (const WeightMatrix* m : {&layer.q_proj, &layer.k_proj, &layer.o_proj, &layer.mlp.gate,
-                                  &layer.mlp.up, &layer.mlp.down}) {
+    for (const WeightMatrix* m :
+         {&layer.q_proj, &layer.o_proj, &layer.mlp.gate, &layer.mlp.up, &layer.mlp.down}) {
       add_shared(*m);
     }
+    if (layer.k_proj) add_shared(*layer.k_proj);
     if (layer.v_proj) add_shared(*layer.v_proj);
+    if (layer.per_layer_gate) {
+      add_shared(layer.per_layer_gate->gate);
+      add_shared(layer.per_layer_gate->projection);
+    }
     if (!layer.moe) continue;
     add_shared(layer.moe->router.proj);
     const ExpertBank& bank = layer.moe->experts;

@@ -47,7 +47,8 @@ struct PackedBatch {
 
 /// What the matrix products of a forward pass cost, for benchmarks.
 struct ModelWork {
-  uint64_t shared_bytes = 0;  // weights that every pass with logits reads: all but the experts
+  uint64_t shared_bytes = 0;  // matrices that every pass with logits reads: all but the experts
+  uint64_t row_bytes = 0;     // rows that a token reads of its own, of the tables of embeddings
   uint64_t expert_bytes = 0;  // one expert in each layer that has any
   int64_t top_k = 0;          // experts of a token
   uint64_t token_macs = 0;    // multiply-adds of one token in all layers

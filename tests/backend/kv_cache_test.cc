@@ -195,6 +195,8 @@ TEST(KvCache, BytesReadSaturateAtTheWindow) {
   // 8 bits: one byte and a scale of 4 per 32 elements or fewer.
   two.format = KvFormat::kInt8;
   EXPECT_EQ(two.bytes_read(499), 2u * (100 * 2 * (16 + 4) + 500 * (32 + 4)));
+  two.layers[0].readers = 3;  // layers that share these keys and values
+  EXPECT_EQ(two.bytes_read(499), 2u * (3 * 100 * 2 * (16 + 4) + 500 * (32 + 4)));
 }
 
 }  // namespace

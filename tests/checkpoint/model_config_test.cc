@@ -101,6 +101,12 @@ TEST(ModelConfig, ReadsE2B) {
   EXPECT_EQ(config.text.layers[4].kv_heads, 1);
   EXPECT_EQ(config.text.layers[4].head_dim, 512);
   EXPECT_FALSE(config.text.layers[4].k_is_v);
+  // Every fifth layer is full: below the 20 that share, 14 is the last of them and 13 of the
+  // others.
+  EXPECT_EQ(config.text.layers[13].kv_layer, 13);
+  EXPECT_EQ(config.text.layers[14].kv_layer, 14);
+  EXPECT_EQ(config.text.layers[15].kv_layer, 13);
+  EXPECT_EQ(config.text.layers[34].kv_layer, 14);
 }
 
 TEST(ModelConfig, ReadsTheOtherSiblings) {
@@ -242,6 +248,19 @@ TEST(ModelConfig, RefusesBadKvSharing) {
   const auto layers = parse(config).text.layers;
   EXPECT_EQ(layers[3].intermediate_size, 192);
   EXPECT_EQ(layers[4].intermediate_size, 384);
+  // Layer 2 is the last full one below, and its heads are not those of layer 6.
+  config["text_config"]["per_layer_config"] = {{"2", {{"head_dim", 64}}},
+                                               {"6", {{"head_dim", 128}}}};
+  expect_bad(config, {"num_kv_shared_layers", "shared layer 6", "another shape"});
+}
+
+TEST(ModelConfig, PerLayerTablesHoldTheVocabulary) {
+  json config = tiny();
+  config["text_config"]["hidden_size_per_layer_input"] = 32;
+  config["text_config"]["vocab_size_per_layer_input"] = 511;
+  expect_bad(config, {"vocab_size_per_layer_input", "511", "at least vocab_size = 512"});
+  config["text_config"]["vocab_size_per_layer_input"] = 512;
+  EXPECT_EQ(parse(config).text.hidden_size_per_layer_input, 32);
 }
 
 TEST(ModelConfig, RefusesBadRope) {

@@ -150,7 +150,49 @@ TEST(Plan, SiblingsHaveTheirOfficialSizes) {
     return total;
   };
   EXPECT_EQ(parameters("gemma-4-26b-a4b-it"), 25233141790u);
-  EXPECT_NEAR(parameters("gemma-4-31b-it") / 1e9, 30.7, 0.1);
+  EXPECT_EQ(parameters("gemma-4-31b-it"), 30697345340u);
+  // Without what layers that share keys and values never use.
+  EXPECT_EQ(parameters("gemma-4-e2b-it"), 4628569379u);
+  EXPECT_EQ(parameters("gemma-4-e4b-it"), 7463013418u);
+}
+
+// Computed by hand from the shapes of all matrices, as those of the 26B-A4B model above.
+TEST(Plan, TotalsOfTheSiblings) {
+  ConvertOptions mxfp4 = no_flags();
+  mxfp4.quantize = true;
+  mxfp4.mode = QuantMode::kMxfp4;
+  const std::pair<const char*, std::array<uint64_t, 4>> totals[] = {
+      {"gemma-4-e2b-it", {9594228166, 5363445190, 3977964998, 6897184198}},
+      {"gemma-4-e4b-it", {15264689108, 8471514068, 6115199956, 9549089748}},
+      {"gemma-4-31b-it", {62546177752, 35834123992, 25411393240, 19525490392}}};
+  for (const auto& [model, bytes] : totals) {
+    const auto total = [&](const ConvertOptions& options) {
+      return plan_json(make_plan(options, inventory(model)))["payload_bytes"].get<uint64_t>();
+    };
+    EXPECT_EQ(total(no_flags()), bytes[0]) << model;
+    EXPECT_EQ(total(flags("unsloth", 8, true)), bytes[1]) << model;
+    EXPECT_EQ(total(flags("unsloth", 4, false)), bytes[2]) << model;
+    EXPECT_EQ(total(mxfp4), bytes[3]) << model;
+  }
+}
+
+TEST(Plan, PerLayerTablesAreEmbeddingsAndPerLayerMatricesStayDense) {
+  const Plan plan = make_plan(flags("unsloth", 8, true), inventory("gemma-4-e4b-it"));
+  std::map<std::string, int> layers;  // that have the class
+  for (const PlannedTensor& planned : plan.tensors) {
+    const std::string kind = tensor_class(planned.tensor.name);
+    if (kind == "per-layer embeddings") {
+      EXPECT_EQ(planned.spec, (QuantSpec{QuantMode::kAffine, 8, 64}));
+    } else if (kind == "per-layer inputs") {
+      EXPECT_FALSE(planned.spec) << planned.tensor.name;
+    }
+    ++layers[kind];
+  }
+  EXPECT_EQ(layers["per-layer embeddings"], 1);
+  EXPECT_EQ(layers["per-layer inputs"], 2 * 42 + 1);
+  EXPECT_EQ(layers["q_proj"], 42);
+  EXPECT_EQ(layers["k_proj"], 24);  // 18 of 42 share
+  EXPECT_EQ(layers["v_proj"], 24);
 }
 
 TEST(Plan, OddGroupSizesAreReportedAndRefusedForExperts) {

@@ -21,12 +21,13 @@ TEST(ModelWorkTest, CountsMultiplyAdds) {
   EXPECT_EQ(work.top_k, 2);
 }
 
-TEST(ModelWorkTest, BytesOfATokenAreTheSharedOnesAndItsExperts) {
+TEST(ModelWorkTest, BytesOfATokenAreTheSharedOnesItsRowAndItsExperts) {
   const auto model = demo();
   const ModelWork work = model->work();
   EXPECT_GT(work.shared_bytes, 0u);
   EXPECT_GT(work.expert_bytes, 0u);
-  EXPECT_EQ(model->bytes_per_token(), work.shared_bytes + 2 * work.expert_bytes);
+  EXPECT_EQ(work.row_bytes, 2u * 192);
+  EXPECT_EQ(model->bytes_per_token(), work.shared_bytes + work.row_bytes + 2 * work.expert_bytes);
 }
 
 TEST(ModelWorkTest, KeysAndValuesReadSaturateAtTheWindow) {

@@ -18,24 +18,30 @@ def load(folder):
     return model
 
 
-def embedding_rows(model, ids):
+def rows(embedding, ids):
     """float32 rows of an embedding in a float mode, which mlx would round to BF16; else None."""
-    text = getattr(model, "language_model", model).model
-    embedding = text.embed_tokens
     if getattr(embedding, "mode", "affine") == "affine":
         return None
     return mx.dequantize(embedding.weight[ids], embedding.scales[ids], None, embedding.group_size,
                          embedding.bits, mode=embedding.mode, dtype=mx.float32)[None]
 
 
+def run(model, ids, cache=None):
+    text = getattr(model, "language_model", model).model
+    per_layer = rows(text.embed_tokens_per_layer, ids) if text.embed_tokens_per_layer else None
+    if per_layer is not None:
+        per_layer = mx.unflatten(per_layer * text.embed_tokens_per_layer_scale, -1,
+                                 (len(text.layers), text.hidden_size_per_layer_input))
+    return np.array(model(ids[None], cache=cache, input_embeddings=rows(text.embed_tokens, ids),
+                          per_layer_inputs=per_layer)[0])
+
+
 def logits(model, tokens, chunk=None):
     ids = mx.array(tokens)
     if chunk is None:
-        return np.array(model(ids[None], input_embeddings=embedding_rows(model, ids))[0])
+        return run(model, ids)
     cache = model.make_cache()
     parts = []
     for start in range(0, len(tokens), chunk):
-        part = ids[start:start + chunk]
-        parts.append(np.array(
-            model(part[None], cache=cache, input_embeddings=embedding_rows(model, part))[0]))
+        parts.append(run(model, ids[start:start + chunk], cache))
     return np.concatenate(parts)

@@ -14,6 +14,7 @@ import mlx_formats
 import safetensors_io
 
 PREFIXES = ("model.language_model.", "language_model.model.", "model.")
+TOWERS = ("vision_tower.", "embed_vision.", "audio_tower.", "embed_audio.")
 
 # Each fault is a mistake that an implementation could well make.
 FAULTS = (
@@ -30,6 +31,12 @@ FAULTS = (
     "per_expert_scale_missing", "expert_norms_swapped", "expert_input_norm_shared",
     "branch_post_norm_missing", "post_attention_norm_missing", "post_norms_swapped",
     "dense_branch_missing", "residual_after_norm",
+    "shared_kv_of_first_layer", "shared_kv_of_own", "shared_k_rotated_twice",
+    "per_layer_input_missing", "per_layer_root_missing", "per_layer_table_unscaled",
+    "per_layer_table_missing", "per_layer_projection_unscaled", "per_layer_projection_missing",
+    "per_layer_norm_missing", "per_layer_norm_of_all", "per_layer_of_next_layer",
+    "per_layer_columns_interleaved", "per_layer_gelu_missing", "per_layer_post_norm_missing",
+    "per_layer_after_scalar", "per_layer_from_unscaled",
 )
 
 
@@ -43,6 +50,14 @@ class Model:
         self.weights = canonical_weights(safetensors_io.read_folder(folder),
                                          config.get("quantization"))
         c = self.config
+        types = c["layer_types"]
+        first = len(types) - (c["num_kv_shared_layers"] or 0)
+        # The layer whose keys and values each layer uses.
+        self.kv_layer = [index if index < first else last_of(types[index], types[:first])
+                         for index in range(len(types))]
+        self.first_of_type = [types.index(layer_type) for layer_type in types]
+        self.unused = {name: self.weights.pop(name) for name in list(self.weights)
+                       if is_shared_kv(name, first)}
         per_layer = {int(key): value for key, value in c.get("per_layer_config", {}).items()}
         self.layers = []
         for index, layer_type in enumerate(c["layer_types"]):
@@ -56,6 +71,16 @@ class Model:
             self.layers.append((full, shared, head_dim, kv_heads))
 
 
+def last_of(layer_type, types):
+    return max(index for index, other in enumerate(types) if other == layer_type)
+
+
+def is_shared_kv(name, first):
+    parts = name.split(".")
+    return (parts[0] == "layers" and int(parts[1]) >= first
+            and parts[-2] in ("k_proj", "v_proj", "k_norm"))
+
+
 def canonical(name):
     """The name without the prefix of its kind of checkpoint."""
     return next(name[len(p):] for p in PREFIXES if name.startswith(p))
@@ -66,7 +91,7 @@ def canonical_weights(tensors, block):
     weights = {}
     for name, (dtype, array) in tensors.items():
         module, _, last = name.rpartition(".")
-        if last in ("scales", "biases") or name.startswith(("vision", "embed_vision")):
+        if last in ("scales", "biases") or name.removeprefix("model.").startswith(TOWERS):
             continue
         if module + ".scales" in tensors:
             value = mlx_formats.decode_module(tensors, module, block)
@@ -155,6 +180,8 @@ class Forward:
         self.model, self.config, self.faults = model, model.config, frozenset(faults)
         self.eps = 1e-6 if "eps_default" in self.faults else self.config["rms_norm_eps"]
         self.margins = None  # per token: the closest router decision of all layers
+        self.keys_values = {}  # layer -> its keys, after norm and RoPE, and values
+        self.per_layer = None  # [tokens, layers, P]
 
     def rms(self, x, weight=None):
         normed = x / np.sqrt((x**2).mean(axis=-1, keepdims=True) + self.eps)
@@ -162,17 +189,26 @@ class Forward:
             return normed
         return normed * (weight + 1 if "norm_plus_one" in self.faults else weight)
 
-    def logits(self, tokens):
-        """float64 [tokens, vocab]."""
-        w, faults, hidden = self.model.weights, self.faults, self.config["hidden_size"]
-        self.margins = np.full(len(tokens), np.inf)
-        scale = math.sqrt(hidden)
-        if "embedding_unscaled" in faults:
+    def embed(self, tokens):
+        scale = math.sqrt(self.config["hidden_size"])
+        if "embedding_unscaled" in self.faults:
             scale = 1.0
-        if "embedding_scale_bf16" in faults:
+        if "embedding_scale_bf16" in self.faults:
             scale = float(safetensors_io.from_bf16_bits(
                 safetensors_io.to_bf16_bits(np.array([scale])))[0])
-        h = w["embed_tokens.weight"][np.asarray(tokens)] * scale
+        return self.model.weights["embed_tokens.weight"][np.asarray(tokens)] * scale
+
+    def mask(self, tokens, full):
+        return mask(tokens, self.config["sliding_window"], full, self.faults)
+
+    def logits(self, tokens):
+        """float64 [tokens, vocab]."""
+        w, faults = self.model.weights, self.faults
+        self.margins = np.full(len(tokens), np.inf)
+        h = self.embed(tokens)
+        if self.config["hidden_size_per_layer_input"]:
+            divisor = math.sqrt(h.shape[1]) if "per_layer_from_unscaled" in faults else 1
+            self.per_layer = self.per_layer_inputs(self.text_tokens(tokens), h / divisor)
         for index in range(len(self.model.layers)):
             h = self.layer(h, index)
         if "final_norm_missing" not in faults:
@@ -180,6 +216,48 @@ class Forward:
         logits = h @ w["embed_tokens.weight"].T
         cap = self.config["final_logit_softcapping"]
         return logits if not cap or "softcap_missing" in faults else cap * np.tanh(logits / cap)
+
+    def text_tokens(self, tokens):
+        """The ids that rows of tables are read for."""
+        return tokens
+
+    def per_layer_inputs(self, tokens, h):
+        w, faults, layers = self.model.weights, self.faults, len(self.model.layers)
+        width = self.config["hidden_size_per_layer_input"]
+        shape = (len(tokens), layers, width)
+        own = w["embed_tokens_per_layer.weight"][np.asarray(tokens)]
+        if "per_layer_table_unscaled" not in faults:
+            own = own * math.sqrt(width)
+        projected = h @ w["per_layer_model_projection.weight"].T
+        if "per_layer_projection_unscaled" not in faults:
+            projected = projected / math.sqrt(self.config["hidden_size"])
+        if "per_layer_columns_interleaved" in faults:
+            own, projected = (x.reshape(len(tokens), width, layers).swapaxes(1, 2)
+                              for x in (own, projected))
+        own, projected = own.reshape(shape), projected.reshape(shape)
+        norm = w["per_layer_projection_norm.weight"]
+        if "per_layer_norm_of_all" in faults:
+            projected = self.rms(projected.reshape(len(tokens), -1)).reshape(shape) * norm
+        elif "per_layer_norm_missing" not in faults:
+            projected = self.rms(projected, norm)
+        if "per_layer_table_missing" in faults:
+            own = 0
+        if "per_layer_projection_missing" in faults:
+            projected = 0
+        return (own + projected) / (1 if "per_layer_root_missing" in faults else math.sqrt(2))
+
+    def add_per_layer(self, h, w, norm, index):
+        faults = self.faults
+        if self.per_layer is None or "per_layer_input_missing" in faults:
+            return h
+        if "per_layer_of_next_layer" in faults:
+            index = (index + 1) % len(self.model.layers)
+        gate = h @ w("per_layer_input_gate.weight").T
+        if "per_layer_gelu_missing" not in faults:
+            gate = activation(gate, faults)
+        x = (gate * self.per_layer[:, index]) @ w("per_layer_projection.weight").T
+        return h + (x if "per_layer_post_norm_missing" in faults
+                    else norm(x, "post_per_layer_input_norm"))
 
     def layer(self, h, index):
         faults = self.faults
@@ -206,38 +284,61 @@ class Forward:
         scalar = 1.0 if "layer_scalar_missing" in faults else w("layer_scalar")
         if "layer_scalar_before_residual" in faults:
             return entering + (h + change - entering) * scalar
-        return (h + change) * scalar
+        if "per_layer_after_scalar" in faults:
+            return self.add_per_layer((h + change) * scalar, w, norm, index)
+        return self.add_per_layer(h + change, w, norm, index) * scalar
 
     def attention(self, x, w, index):
         faults, tokens = self.faults, len(x)
         full, k_is_v, dim, kv_heads = self.model.layers[index]
         heads = self.config["num_attention_heads"]
         q = (x @ w("self_attn.q_proj.weight").T).reshape(tokens, heads, dim)
-        k = (x @ w("self_attn.k_proj.weight").T).reshape(tokens, kv_heads, dim)
-        v = k if k_is_v else (x @ w("self_attn.v_proj.weight").T).reshape(tokens, kv_heads, dim)
         if "q_norm_missing" not in faults:
             q = self.rms(q, w("self_attn.q_norm.weight"))
-        if "k_norm_missing" not in faults:
-            k = self.rms(k, w("self_attn.k_norm.weight"))
-        if k_is_v and "v_after_k_norm" in faults:
-            v = k
         q = rope(q, self.config, full, faults)
-        if "rope_missing_on_k" not in faults:
-            k = rope(k, self.config, full, faults)
-        if k_is_v and "v_after_rope" in faults:
-            v = k
-        if "v_norm_missing" not in faults:
-            v = self.rms(v)
+        k, v = self.shared_keys_values(x, w, index)
         group = heads // kv_heads
         owner = np.arange(heads) % kv_heads if "gqa_interleaved" in faults \
             else np.arange(heads) // group
         scores = np.einsum("qhd,khd->hqk", q, k[:, owner])
         if "attention_scaled" in faults:
             scores /= math.sqrt(dim)
-        allowed = mask(tokens, self.config["sliding_window"], full, faults)
+        allowed = self.mask(tokens, full)
         probabilities = softmax(np.where(allowed, scores, -np.inf))
         out = np.einsum("hqk,khd->qhd", probabilities, v[:, owner])
         return out.reshape(tokens, -1) @ w("self_attn.o_proj.weight").T
+
+    def shared_keys_values(self, x, w, index):
+        faults, source = self.faults, self.model.kv_layer[index]
+        if source == index:
+            self.keys_values[index] = self.own_keys_values(x, w, index)
+            return self.keys_values[index]
+        if "shared_kv_of_own" in faults:
+            return self.own_keys_values(
+                x, lambda name: self.model.unused.get(f"layers.{index}.{name}"), index)
+        if "shared_kv_of_first_layer" in faults:
+            source = self.model.first_of_type[index]
+        k, v = self.keys_values[source]
+        if "shared_k_rotated_twice" in faults:
+            k = rope(k, self.config, self.model.layers[index][0], faults)
+        return k, v
+
+    def own_keys_values(self, x, w, index):
+        faults, tokens = self.faults, len(x)
+        full, k_is_v, dim, kv_heads = self.model.layers[index]
+        k = (x @ w("self_attn.k_proj.weight").T).reshape(tokens, kv_heads, dim)
+        v = k if k_is_v else (x @ w("self_attn.v_proj.weight").T).reshape(tokens, kv_heads, dim)
+        if "k_norm_missing" not in faults:
+            k = self.rms(k, w("self_attn.k_norm.weight"))
+        if k_is_v and "v_after_k_norm" in faults:
+            v = k
+        if "rope_missing_on_k" not in faults:
+            k = rope(k, self.config, full, faults)
+        if k_is_v and "v_after_rope" in faults:
+            v = k
+        if "v_norm_missing" not in faults:
+            v = self.rms(v)
+        return k, v
 
     def mlp(self, x, w):
         gate, up = x @ w("mlp.gate_proj.weight").T, x @ w("mlp.up_proj.weight").T

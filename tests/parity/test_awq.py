@@ -55,7 +55,7 @@ def assert_same_logits(kind, checkpoint, folded):
     assert np.array_equal(program.logits(folded, tokens), program.logits(checkpoint(kind), tokens))
 
 
-@pytest.mark.parametrize("kind", ["moe", "moe_plain_v", "dense", "moe_odd"])
+@pytest.mark.parametrize("kind", ["moe", "moe_plain_v", "dense", "moe_odd", "e2b", "e_odd"])
 def test_every_legal_fold_happens_and_is_exact(kind, checkpoint, plain, tmp_path):
     imatrix = imatrix_files.write_gguf(tmp_path / "im.gguf", imatrix_files.statistics(kind))
     before, after = plain(kind), tmp_path / "folded"

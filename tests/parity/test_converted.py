@@ -93,8 +93,43 @@ def test_conversion(case, checkpoint, tmp_path):
     check_logits(folder)
 
 
+E_CASES = ("card", "bf16", "unsloth-nvfp4", "mxfp8", "mxfp4", "q-mxfp-4", "mixed_3_6",
+           "mixed_4_6-mxfp", "unsloth-2", "unsloth-4", "unsloth-mxfp-4", "affine-4-64",
+           "affine-8-64", "affine-3-128", "card-compat")
+
+
+@pytest.mark.parametrize("case", E_CASES)
+def test_conversion_of_an_e_model(case, checkpoint, tmp_path):
+    source = checkpoint("e_wide")
+    folder = convert(source, tmp_path / "out", CASES[case])
+    if "compat" not in case:
+        check_weights(source, folder)
+    check_logits(folder)
+
+
+def test_keys_and_values_of_shared_layers_are_dropped(checkpoint, tmp_path):
+    for kind, flags in (("e2b", CARD), ("e4b", [])):
+        config = tiny_checkpoints.KINDS[kind]
+        assert any(tiny_checkpoints.is_unused(config, name)
+                   for name in safetensors_io.read_folder(checkpoint(kind)))
+        written = safetensors_io.read_folder(convert(checkpoint(kind), tmp_path / kind, flags))
+        unused = [name for name in written
+                  if tiny_checkpoints.is_unused(config, name.rpartition(".")[0] + ".weight")]
+        assert not unused
+
+
+def test_per_layer_tables_follow_the_recipe(checkpoint, tmp_path):
+    """The card's recipe treats both tables alike and leaves the small per-layer matrices alone."""
+    found = modules(convert(checkpoint("e_wide"), tmp_path / "card", CARD))
+    prefix = "language_model.model."
+    assert found[prefix + "embed_tokens_per_layer"] == ("affine", 8, 64)
+    assert found[prefix + "embed_tokens"] == ("affine", 8, 64)
+    assert not [name for name in found if "per_layer_" in name.removesuffix("_per_layer")]
+
+
 @pytest.mark.parametrize("layout", tiny_checkpoints.LAYOUTS)
-@pytest.mark.parametrize("kind", ["moe", "moe_odd", "dense", "moe_plain_v"])
+@pytest.mark.parametrize(
+    "kind", ["moe", "moe_odd", "dense", "dense_deep", "moe_plain_v", "e2b", "e4b", "e_odd"])
 def test_card_conversion(kind, layout, checkpoint, tmp_path):
     """Every form of the source gives the same weights; widths that do not divide stay BF16."""
     folder = convert(checkpoint(kind, layout), tmp_path / "out", CARD)

@@ -51,7 +51,8 @@ def test_layouts_hold_the_same_weights(layout, checkpoint, model):
 
 @pytest.fixture(scope="module")
 def fault_free(model):
-    prompts = {kind: long_prompt(model(kind)) for kind in ("moe", "moe_odd", "moe_shrunk", "dense")}
+    prompts = {kind: long_prompt(model(kind)) for kind in (
+        "moe", "moe_odd", "moe_shrunk", "dense", "e2b", "e2b_shrunk", "e_odd")}
     return {kind: (tokens, reference.logits(model(kind), tokens))
             for kind, tokens in prompts.items()}
 

@@ -54,17 +54,28 @@ def test_mlx_conversion(case, checkpoint, tmp_path):
     assert np.array_equal(program.logits(folder, tokens, exact=False, chunk=5, threads=2), default)
 
 
-@pytest.mark.parametrize("kind", ["moe", "dense", "moe_plain_v", "moe_shrunk"])
+@pytest.mark.parametrize(
+    "kind", ["moe", "dense", "dense_deep", "moe_plain_v", "moe_shrunk", "e2b", "e4b", "e2b_shrunk"])
 def test_mlx_conversion_of_other_kinds(kind, checkpoint, tmp_path):
     for case in (("affine", 4, 64, None), ("mxfp8", None, None, None)):
         check_logits(mlx_convert(checkpoint(kind), tmp_path / case[0], case))
 
 
+@pytest.mark.parametrize("case", AFFINE[1::3] + FLOAT + MIXED, ids=name)
+def test_mlx_conversion_of_an_e_model(case, checkpoint, tmp_path):
+    """Per-layer tables and matrices in every mode; layers that share keys and values."""
+    folder = mlx_convert(checkpoint("e_wide"), tmp_path / "q", case)
+    tokens, whole = check_logits(folder)
+    assert np.array_equal(program.logits(folder, tokens, chunk=5, threads=2), whole)
+    default = program.logits(folder, tokens, exact=False)
+    assert np.array_equal(program.logits(folder, tokens, exact=False, chunk=5, threads=2), default)
+
+
 def test_embedding_really_has_the_float_mode(checkpoint, tmp_path):
     for mode in ("mxfp4", "mxfp8", "nvfp4"):
-        folder = mlx_convert(checkpoint("moe_wide"), tmp_path / mode, (mode, None, None, None))
-        embedding = mlx_oracle.load(folder).language_model.model.embed_tokens
-        assert embedding.mode == mode
+        folder = mlx_convert(checkpoint("e_wide"), tmp_path / mode, (mode, None, None, None))
+        text = mlx_oracle.load(folder).language_model.model
+        assert text.embed_tokens.mode == text.embed_tokens_per_layer.mode == mode
 
 
 def edited_config(folder, change):

@@ -81,6 +81,10 @@ def text_config(**changes):
 DENSE = {"enable_moe_block": False, "num_experts": None, "top_k_experts": None,
          "moe_intermediate_size": None}
 
+# E2B and E4B: per-layer inputs, layers that share keys and values, causal over pictures too.
+E_MODEL = {**DENSE, "attention_k_eq_v": False, "num_global_key_value_heads": None,
+           "use_bidirectional_attention": None, "hidden_size_per_layer_input": 32}
+
 # Every constant away from its default. The small weights make eps count.
 ODD = text_config(
     vocab_size=509,
@@ -127,6 +131,47 @@ KINDS = {
         head_dim=64,
         global_head_dim=128,
     ),
+    "dense_deep": text_config(
+        layer_types=pattern(10 * "sssssf"),
+        hidden_size=64,
+        intermediate_size=96,
+        head_dim=16,
+        global_head_dim=32,
+        **DENSE,
+    ),
+    "e2b": text_config(
+        layer_types=pattern("ssssfssssf"),
+        num_key_value_heads=1,
+        num_kv_shared_layers=4,
+        use_double_wide_mlp=True,
+        **E_MODEL,
+    ),
+    "e4b": text_config(layer_types=pattern("sssssfsssssf"), num_kv_shared_layers=5, **E_MODEL),
+    "e2b_shrunk": text_config(
+        layer_types=pattern("ssfssf"),
+        num_key_value_heads=1,
+        num_kv_shared_layers=3,
+        use_double_wide_mlp=True,
+        **E_MODEL,
+    ),
+    "e_odd": text_config(**{
+        **ODD, **E_MODEL,
+        "layer_types": pattern("sfssfsf"),
+        "num_kv_shared_layers": 3,
+        "use_double_wide_mlp": True,
+        "hidden_size_per_layer_input": 24,
+    }),
+    # Every matrix divides into groups of 128.
+    "e_wide": text_config(
+        layer_types=pattern("ssfssf"),
+        hidden_size=256,
+        intermediate_size=384,
+        head_dim=64,
+        global_head_dim=128,
+        num_kv_shared_layers=2,
+        use_double_wide_mlp=True,
+        **{**E_MODEL, "hidden_size_per_layer_input": 128},
+    ),
 }
 
 # name -> (tensor names, per_layer_config, shards, start of the data)
@@ -143,16 +188,37 @@ def generator(kind, name):
     return np.random.default_rng(int.from_bytes(digest[:8], "little"))
 
 
+def first_shared(config):
+    """Index of the first layer that uses another one's keys and values."""
+    return config["num_hidden_layers"] - config["num_kv_shared_layers"]
+
+
+def is_unused(config, name):
+    """True for keys and values of layers that share: published checkpoints hold them all the same."""
+    part = name.partition("layers.")[2]
+    return (part != "" and int(part.split(".")[0]) >= first_shared(config)
+            and name.endswith(("k_proj.weight", "v_proj.weight", "k_norm.weight")))
+
+
 def shapes(config):
     """Canonical name (no prefix, experts fused) -> shape."""
-    hidden, width = config["hidden_size"], config["intermediate_size"]
+    hidden, per_layer = config["hidden_size"], config["hidden_size_per_layer_input"]
     result = {"embed_tokens.weight": (config["vocab_size"], hidden), "norm.weight": (hidden,)}
+    if per_layer:
+        columns = config["num_hidden_layers"] * per_layer
+        result.update({
+            "embed_tokens_per_layer.weight": (config["vocab_size_per_layer_input"], columns),
+            "per_layer_model_projection.weight": (columns, hidden),
+            "per_layer_projection_norm.weight": (per_layer,),
+        })
     for index, layer_type in enumerate(config["layer_types"]):
         full = layer_type == FULL
         shared = full and config["attention_k_eq_v"]
         dim = config["global_head_dim"] if full else config["head_dim"]
         kv_heads = config["num_global_key_value_heads" if shared else "num_key_value_heads"]
         queries = config["num_attention_heads"] * dim
+        wide = config["use_double_wide_mlp"] and index >= first_shared(config)
+        width = config["intermediate_size"] * (2 if wide else 1)
         layer = {
             "input_layernorm.weight": (hidden,),
             "post_attention_layernorm.weight": (hidden,),
@@ -182,6 +248,12 @@ def shapes(config):
                 "experts.gate_up_proj": (experts, 2 * expert_width, hidden),
                 "experts.down_proj": (experts, hidden, expert_width),
             })
+        if per_layer:
+            layer.update({
+                "per_layer_input_gate.weight": (per_layer, hidden),
+                "per_layer_projection.weight": (hidden, per_layer),
+                "post_per_layer_input_norm.weight": (hidden,),
+            })
         result.update({f"layers.{index}.{name}": shape for name, shape in layer.items()})
     return result
 
@@ -190,14 +262,18 @@ def values(kind, name, shape):
     random = generator(kind, name)
     if name == "embed_tokens.weight":
         return random.normal(0, 0.09, shape)
+    if name == "embed_tokens_per_layer.weight":
+        return random.normal(0, 0.2, shape)
     if name == "norm.weight":
         return random.uniform(6, 16, shape)
     if name.endswith(("q_norm.weight", "k_norm.weight")):
         return random.uniform(0.2, 1.1, shape)
+    # 60 layers of the usual size would make noise of the last bits into another answer.
+    deep = kind == "dense_deep"
     if name.endswith("norm.weight") or "layernorm" in name:
-        return random.uniform(0.25, 1.75, shape)
+        return random.uniform(0.25, 1.75, shape) * (0.06 if deep and ".post_" in name else 1)
     if name.endswith("layer_scalar"):
-        return random.uniform(0.4, 0.95, shape)
+        return random.uniform(0.94, 1.02, shape) if deep else random.uniform(0.4, 0.95, shape)
     if name.endswith("router.scale"):
         return random.uniform(0.3, 1.7, shape)
     if name.endswith("router.per_expert_scale"):
@@ -207,6 +283,8 @@ def values(kind, name, shape):
     matrix = random.normal(0, 1.2 / np.sqrt(shape[-1]), shape)
     if kind == "moe_shrunk" and name.endswith("experts.down_proj"):
         matrix *= 1e-3  # else the norm behind the experts hides a wrong sum of their weights
+    if kind == "e2b_shrunk" and name.endswith("per_layer_projection.weight"):
+        matrix *= 1e-3  # the same for a wrong factor of the per-layer inputs
     return matrix
 
 
@@ -318,7 +396,10 @@ def write(kind, layout, folder, tensors=None):
         text = folded(text)
     (folder / "config.json").write_text(json.dumps(full_config(text, names), indent=2))
     write_tokenizer(folder, text["vocab_size"])
-    named = named_tensors(tensors or canonical_tensors(kind), names)
+    tensors = tensors or canonical_tensors(kind)
+    if names == "mlx":
+        tensors = {name: bits for name, bits in tensors.items() if not is_unused(text, name)}
+    named = named_tensors(tensors, names)
     write_shards(folder, named, shards, start, {"format": "mlx" if names == "mlx" else "pt"})
     return folder
 

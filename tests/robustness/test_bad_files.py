@@ -369,8 +369,16 @@ CONFIG = {
     "partial factor negative": (rope("full_attention", partial_rotary_factor=-0.5),
                                 ["partial_rotary_factor"]),
     "another rope type": (rope("full_attention", rope_type="yarn"), ["yarn"]),
-    "per-layer inputs": (text(hidden_size_per_layer_input=32), ["per-layer inputs"]),
-    "shared keys and values": (text(num_kv_shared_layers=2), ["shared KV"]),
+    "per-layer inputs without tensors": (
+        text(hidden_size_per_layer_input=32), ["per_layer_input_gate"]),
+    "per-layer inputs 2^62 wide": (text(hidden_size_per_layer_input=HUGE), []),
+    "per-layer vocabulary too small": (
+        text(hidden_size_per_layer_input=32, vocab_size_per_layer_input=17),
+        ["vocab_size_per_layer_input"]),
+    "all layers share": (text(num_kv_shared_layers=64), ["num_kv_shared_layers"]),
+    "shared layers negative": (text(num_kv_shared_layers=-1), ["num_kv_shared_layers"]),
+    "double-wide layers without tensors": (
+        text(num_kv_shared_layers=2, use_double_wide_mlp=True), ["mlp"]),
     "rope_parameters a list": (text(rope_parameters=[]), ["rope_parameters"]),
 }
 

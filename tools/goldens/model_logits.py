@@ -3,7 +3,7 @@
 Run once, by hand, where torch is installed (5.6 GB, hence never in the test suite):
 
     pip install transformers==5.24.0 torch==2.15.0 numpy safetensors
-    python tools/goldens/model_logits.py
+    python tools/goldens/model_logits.py [KIND …]
 
 Every golden names the versions, the layout it was read from, and the fingerprint of its checkpoint:
 tests regenerate the checkpoint from its seeds and refuse a golden whose fingerprint differs.
@@ -49,6 +49,8 @@ def main():
     layouts = ["hf", "hf_shards", "text_only"]
     with tempfile.TemporaryDirectory() as scratch:
         for number, kind in enumerate(tiny_checkpoints.KINDS):
+            if sys.argv[1:] and kind not in sys.argv[1:]:
+                continue
             layout = layouts[number % len(layouts)]
             folder = tiny_checkpoints.write(kind, layout, Path(scratch) / kind)
             model = reference.Model(folder)

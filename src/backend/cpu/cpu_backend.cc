@@ -87,19 +87,22 @@ Tensor CpuBackend::embed(const WeightMatrix& table, std::span<const int32_t> tok
   const ProfileScope scope(profile_, Op::kEmbed,
                            static_cast<uint64_t>(table.slice(0, 1).bytes() * count));
   Tensor out(count, table.cols);
-  float* scratch = thread_scratch(2 * padded(table.groups()));
-  for (int64_t t = 0; t < count; ++t) {
-    kernels_.decode_row(table, tokens[t], scale, out.row(t), scratch);
-  }
+  for_range(count, 1, table.cols * 4, [&](int64_t begin, int64_t end) {
+    float* scratch = thread_scratch(2 * padded(table.groups()));
+    for (int64_t t = begin; t < end; ++t) {
+      kernels_.decode_row(table, tokens[t], scale, out.row(t), scratch);
+    }
+  });
   return out;
 }
 
 Tensor CpuBackend::norm(const Tensor& x, const Vector& weight, float eps) {
   const ProfileScope scope(profile_, Op::kNorm);
   Tensor out(x.rows(), x.cols());
+  const float* factors = weight.empty() ? nullptr : weight.data();
   for_range(x.rows(), 1, x.cols(), [&](int64_t begin, int64_t end) {
     for (int64_t t = begin; t < end; ++t) {
-      kernels_.rms_norm(x.row(t), weight.data(), eps, 1.0f, x.cols(), out.row(t));
+      kernels_.rms_norm(x.row(t), factors, eps, 1.0f, x.cols(), out.row(t));
     }
   });
   return out;
@@ -108,10 +111,13 @@ Tensor CpuBackend::norm(const Tensor& x, const Vector& weight, float eps) {
 Tensor CpuBackend::add_norm(const Tensor& residual, const Tensor& x, const Vector& weight,
                             float eps, float scale) {
   const ProfileScope scope(profile_, Op::kNorm);
+  const auto width = std::ssize(weight);
   Tensor out(x.rows(), x.cols());
   for_range(x.rows(), 1, x.cols(), [&](int64_t begin, int64_t end) {
     for (int64_t t = begin; t < end; ++t) {
-      kernels_.rms_norm(x.row(t), weight.data(), eps, 1.0f, x.cols(), out.row(t));
+      for (int64_t i = 0; i < x.cols(); i += width) {
+        kernels_.rms_norm(x.row(t) + i, weight.data(), eps, 1.0f, width, out.row(t) + i);
+      }
       const float* base = residual.row(t);
       float* sum = out.row(t);
       for (int64_t i = 0; i < x.cols(); ++i) sum[i] = (base[i] + sum[i]) * scale;
@@ -128,6 +134,53 @@ Tensor CpuBackend::add(const Tensor& a, const Tensor& b) {
       for (int64_t i = 0; i < a.cols(); ++i) out.row(t)[i] = a.row(t)[i] + b.row(t)[i];
     }
   });
+  return out;
+}
+
+Tensor CpuBackend::clamp(const Tensor& x, float low, float high) {
+  const ProfileScope scope(profile_, Op::kNorm);
+  Tensor out(x.rows(), x.cols());
+  for_range(x.rows(), 1, x.cols(), [&](int64_t begin, int64_t end) {
+    for (int64_t t = begin; t < end; ++t) {
+      for (int64_t i = 0; i < x.cols(); ++i) out.row(t)[i] = std::clamp(x.row(t)[i], low, high);
+    }
+  });
+  return out;
+}
+
+Tensor CpuBackend::gelu_multiply(Tensor gate, const Tensor& up, int64_t first) {
+  const ProfileScope scope(profile_, Op::kNorm);
+  for_range(gate.rows(), 1, gate.cols() * 8, [&](int64_t begin, int64_t end) {
+    for (int64_t t = begin; t < end; ++t) {
+      kernels_.gelu_multiply(gate.row(t), up.row(t) + first, gate.cols(), gate.row(t));
+    }
+  });
+  return gate;
+}
+
+Tensor CpuBackend::pool(const Tensor& x, int64_t columns, int64_t size, float scale) {
+  const ProfileScope scope(profile_, Op::kNorm);
+  const int64_t width = columns / size, cells = x.rows() / (size * size);
+  const float share = scale / static_cast<float>(size * size);
+  Tensor out(cells, x.cols());
+  for_range(cells, 1, x.cols() * size * size, [&](int64_t begin, int64_t end) {
+    for (int64_t cell = begin; cell < end; ++cell) {
+      std::fill_n(out.row(cell), x.cols(), 0.0f);
+      for (int64_t i = 0; i < size * size; ++i) {
+        const int64_t row = cell / width * size + i / size, column = cell % width * size + i % size;
+        kernels_.accumulate(x.row(row * columns + column), share, x.cols(), out.row(cell));
+      }
+    }
+  });
+  return out;
+}
+
+Tensor CpuBackend::standardise(const Tensor& x, const Vector& bias, const Vector& scale) {
+  const ProfileScope scope(profile_, Op::kNorm);
+  Tensor out(x.rows(), x.cols());
+  for (int64_t t = 0; t < x.rows(); ++t) {
+    for (int64_t i = 0; i < x.cols(); ++i) out.row(t)[i] = (x.row(t)[i] - bias[i]) * scale[i];
+  }
   return out;
 }
 
@@ -156,15 +209,7 @@ Tensor CpuBackend::gated_mlp(const Tensor& x, const WeightMatrix& gate, const We
                              const WeightMatrix& down) {
   const WeightMatrix* both[] = {&gate, &up};
   std::vector<Tensor> halves = linear(Op::kMlp, x, both);
-  Tensor& active = halves[0];
-  {
-    const ProfileScope scope(profile_, Op::kNorm);
-    for_range(x.rows(), 1, gate.rows * 8, [&](int64_t begin, int64_t end) {
-      for (int64_t t = begin; t < end; ++t) {
-        kernels_.gelu_multiply(active.row(t), halves[1].row(t), gate.rows, active.row(t));
-      }
-    });
-  }
+  const Tensor active = gelu_multiply(std::move(halves[0]), halves[1]);
   const WeightMatrix* last[] = {&down};
   return std::move(linear(Op::kMlp, active, last)[0]);
 }
