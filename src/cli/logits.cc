@@ -3,14 +3,13 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cstring>
 #include <memory>
 #include <string>
 
 #include "base/checked.h"
-#include "checkpoint/safetensors.h"
 #include "checkpoint/write_safetensors.h"
 #include "cli/cli.h"
+#include "image/decode.h"
 #include "model/language_model.h"
 
 namespace octavo::cli {
@@ -19,7 +18,7 @@ namespace {
 struct LogitsOptions {
   std::string model, tokens, out, features_out;
   std::vector<std::string> images;
-  int image_tokens = 280;
+  int64_t image_tokens = 280;
   bool exact = false;
   int threads = 0;
   int chunk = 512;
@@ -65,16 +64,6 @@ std::vector<Picture> find_runs(std::span<const int32_t> tokens, const ModelConfi
   return runs;
 }
 
-/// INTERIM until the image module can read pictures: `patches` U8 [rows, columns, values].
-ImagePatches read_patches(const std::string& path, const VisionConfig& config) {
-  const SafetensorsFile file = SafetensorsFile::open(path);
-  const TensorView& view = file.tensors().at(0);
-  ImagePatches patches{view.shape.at(1), view.shape.at(0), config.patch_size, {}};
-  const auto* bytes = reinterpret_cast<const uint8_t*>(view.bytes.data());
-  patches.values.assign(bytes, bytes + view.bytes.size());
-  return patches;
-}
-
 /// The pictures of the files, in the order of the runs.
 std::vector<Picture> encode_pictures(LanguageModel& model, std::span<const int32_t> tokens,
                                      const LogitsOptions& options) {
@@ -84,18 +73,22 @@ std::vector<Picture> encode_pictures(LanguageModel& model, std::span<const int32
          "--tokens: {} runs of image tokens for {} --image files; expected one run for each",
          pictures.size(), options.images.size());
   }
+  const auto& vision = model.config().vision;
+  if (!pictures.empty() && !vision) {
+    fail(ErrorCode::kUnsupported, "{}: this model cannot see pictures: its config has no vision",
+         options.model);
+  }
   for (size_t i = 0; i < pictures.size(); ++i) {
-    const std::string& file = options.images[i];
-    if (!model.config().vision) {
-      fail(ErrorCode::kUnsupported, "{}: this model cannot see pictures: its config has no vision",
-           options.model);
-    }
-    pictures[i].features = model.encode_image(read_patches(file, *model.config().vision));
-    if (pictures[i].features.rows() == pictures[i].count) continue;
+    Picture& picture = pictures[i];
+    const ImagePatches patches =
+        make_patches(read_image(options.images[i]), {.max_soft_tokens = options.image_tokens,
+                                                     .patch_size = vision->patch_size,
+                                                     .pooling = vision->pooling_kernel_size});
+    picture.features = model.encode_image(patches);
+    if (picture.features.rows() == picture.count) continue;
     fail(ErrorCode::kBadRequest,
-         "{}: a picture of {} soft tokens for a run of {} image tokens at position {}; expected as "
-         "many",
-         file, pictures[i].features.rows(), pictures[i].count, pictures[i].first);
+         "{}: {} soft tokens for a run of {} image tokens at position {}; expected as many",
+         options.images[i], picture.features.rows(), picture.count, picture.first);
   }
   return pictures;
 }
@@ -187,7 +180,7 @@ void add_logits(CLI::App& app) {
   command->add_option("--image", options->images,
                       "A picture for each run of image tokens in --tokens, in their order");
   command->add_option("--image-tokens", options->image_tokens, "Most soft tokens of a picture")
-      ->check(CLI::IsMember({70, 140, 280, 560, 1120}))
+      ->check(CLI::IsMember(kImageTokenBudgets))
       ->capture_default_str();
   command->add_option("--features-out", options->features_out,
                       "Output .safetensors: `features0`, ... F32 [soft tokens, hidden], one per "
