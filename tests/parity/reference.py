@@ -61,12 +61,17 @@ def canonical(name):
     return next(name[len(p):] for p in PREFIXES if name.startswith(p))
 
 
+def sees(name):
+    """Whether a tensor belongs to the vision tower or its projection."""
+    return name.removeprefix("model.").startswith(("vision_tower.", "embed_vision."))
+
+
 def canonical_weights(tensors, block):
     """Names without prefix, experts split in gate, up and down, everything float64."""
     weights = {}
     for name, (dtype, array) in tensors.items():
         module, _, last = name.rpartition(".")
-        if last in ("scales", "biases") or name.startswith(("vision", "embed_vision")):
+        if last in ("scales", "biases") or sees(name):
             continue
         if module + ".scales" in tensors:
             value = mlx_formats.decode_module(tensors, module, block)

@@ -121,3 +121,15 @@ def test_text_without_a_picture_sees_nothing():
     result = program.run("generate", "-m", CAPITALS, "-p", QUESTION, "--temp", "0", "--max-tokens",
                          "60", "--json")
     assert not colours_in(json.loads(result.stdout)["text"])
+
+
+def test_conversion_keeps_the_tower(converted):  # noqa: F811
+    """Its tensors stay as they are, to the bit; the projection too, or it is quantised."""
+    before = safetensors_io.read_folder(CAPITALS)
+    after = safetensors_io.read_folder(converted)
+    tower = [name for name in before if name.startswith("model.vision_tower.")]
+    assert len(tower) >= 40
+    for name in tower:
+        dtype, values = after[name.removeprefix("model.")]
+        assert dtype == before[name][0] and np.array_equal(values, before[name][1]), name
+    assert "embed_vision.embedding_projection.weight" in after

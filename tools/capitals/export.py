@@ -56,13 +56,23 @@ def vision_config(config):
         "max_position_embeddings": 131072, "initializer_range": 0.02}
 
 
+AUDIO_FEATURES = {
+    "dither": 0.0, "feature_extractor_type": "Gemma4AudioFeatureExtractor", "feature_size": 128, "fft_length": 512,
+    "fft_overdrive": False, "frame_length": 320, "hop_length": 160, "input_scale_factor": 1.0, "max_frequency": 8000.0,
+    "mel_floor": 0.001, "min_frequency": 0.0, "padding_side": "right", "padding_value": 0.0, "per_bin_mean": None,
+    "per_bin_stddev": None, "preemphasis": 0.0, "preemphasis_htk_flavor": True, "return_attention_mask": True,
+    "sampling_rate": 16000}
+
+
 def processor_config(config):
+    """With what Gemma4Processor wants to know of sound, though the model does not hear."""
     common = {
         "do_convert_rgb": True, "do_normalize": False, "do_rescale": True, "do_resize": True,
         "image_mean": [0.0, 0.0, 0.0], "image_std": [1.0, 1.0, 1.0], "max_soft_tokens": SOFT_TOKENS,
         "patch_size": config.patch_size, "pooling_kernel_size": config.pooling, "resample": 3,
         "rescale_factor": 1 / 255}
     return {
+        "audio_ms_per_token": 40, "audio_seq_length": 750, "feature_extractor": AUDIO_FEATURES,
         "image_processor": {**common, "image_processor_type": "Gemma4ImageProcessor", "image_seq_length": SOFT_TOKENS,
                             "size": {"height": 224, "width": 224}},
         "image_seq_length": SOFT_TOKENS, "processor_class": "Gemma4Processor",
