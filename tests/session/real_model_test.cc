@@ -25,10 +25,10 @@ class ColdDecoder : public Decoder {
  public:
   explicit ColdDecoder(std::function<std::unique_ptr<Decoder>()> make)
       : make_(std::move(make)), decoder_(make_()) {}
-  size_t reusable(std::span<const int32_t>) const override { return 0; }
-  size_t assign(std::span<const int32_t> tokens, const std::atomic<bool>* cancelled) override {
+  size_t reusable(const PromptView&) const override { return 0; }
+  size_t assign(const PromptView& prompt, const std::atomic<bool>* cancelled) override {
     decoder_ = make_();
-    return decoder_->assign(tokens, cancelled);
+    return decoder_->assign(prompt, cancelled);
   }
   void append(int32_t token) override { decoder_->append(token); }
   std::span<const int32_t> tokens() const override { return decoder_->tokens(); }

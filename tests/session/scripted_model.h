@@ -18,8 +18,9 @@ using Script =
 struct ScriptedModel {
   Script script;
   std::vector<std::vector<int32_t>> prompts;  // of every assign
-  std::vector<size_t> cached;                 // reused tokens of every assign
-  size_t max_rewind = 1 << 20;                // as if sliding windows held no more
+  std::vector<std::vector<PromptImage>> images;
+  std::vector<size_t> cached;   // reused tokens of every assign
+  size_t max_rewind = 1 << 20;  // as if sliding windows held no more
   int decoders_made = 0;
 
   Model model() const { return Model(impl); }
