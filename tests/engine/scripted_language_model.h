@@ -40,6 +40,7 @@ class ScriptedLanguageModel : public LanguageModel {
       batches.back().images.push_back(begin + run.first_token);
     }
   }
+  bool can_see() const override { return true; }
   Tensor encode_image(const ImagePatches&) override { return {}; }
   uint64_t bytes_per_token() const override { return 0; }
   ModelWork work() const override { return {}; }
