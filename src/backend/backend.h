@@ -13,7 +13,8 @@
 
 namespace octavo {
 
-/// cos and sin of position * frequency for the tokens of a batch: [T, head_dim / 2] each.
+/// cos and sin of position * frequency for the tokens of a batch: [T, head_dim / 2] each. With
+/// several axes the columns, like the head, are as many equal parts, one per axis.
 struct RopeTable {
   Tensor cos, sin;
 };
@@ -25,6 +26,12 @@ struct AttentionSegment {
   int64_t count;
 };
 
+/// Consecutive tokens of a batch.
+struct TokenRun {
+  int64_t first_token, count;
+  int64_t end() const { return first_token + count; }
+};
+
 struct AttentionParams {
   int64_t layer;
   int64_t heads, kv_heads, head_dim;
@@ -32,6 +39,10 @@ struct AttentionParams {
   const Vector& q_norm;
   const Vector& k_norm;
   float eps;
+  int64_t rope_axes = 1;  // each turns its own part of a head: x and y of a patch
+  // Runs whose tokens see the whole of it, not only what comes before them: pictures. Ascending,
+  // each in one segment.
+  std::span<const TokenRun> pictures = {};
 };
 
 struct RouterWeights {
@@ -54,7 +65,7 @@ class Backend {
   /// Rows of `table` for `tokens`, times `scale`: [T, hidden].
   virtual Tensor embed(const WeightMatrix& table, std::span<const int32_t> tokens, float scale) = 0;
 
-  /// x / sqrt(mean(x^2) + eps) * weight, per row.
+  /// x / sqrt(mean(x^2) + eps) * weight, per row. An empty weight is none.
   virtual Tensor norm(const Tensor& x, const Vector& weight, float eps) = 0;
 
   /// (residual + norm(x)) * scale.
@@ -63,13 +74,27 @@ class Backend {
 
   virtual Tensor add(const Tensor& a, const Tensor& b) = 0;
 
+  /// Every element brought to [low, high].
+  virtual Tensor clamp(const Tensor& x, float low, float high) = 0;
+
+  /// gelu_tanh(gate) * up.
+  virtual Tensor gelu_multiply(Tensor gate, const Tensor& up) = 0;
+
+  /// The rows of x are a grid, `columns` wide: the mean of every cell of `size` by `size` of them,
+  /// times `scale`, cell by cell: [T / size^2, cols].
+  virtual Tensor pool(const Tensor& x, int64_t columns, int64_t size, float scale) = 0;
+
+  /// (x - bias) * scale, per column.
+  virtual Tensor standardise(const Tensor& x, const Vector& bias, const Vector& scale) = 0;
+
   /// x times each matrix, transposed: [T, out] per matrix. `op` is what a profile calls it.
   virtual std::vector<Tensor> linear(Op op, const Tensor& x,
                                      std::span<const WeightMatrix* const> matrices) = 0;
 
   /// Per head: q = rope(norm(q)), k = rope(norm(k)), v = norm without weight; appends k and v to
-  /// the caches' reserved positions and attends with scale 1 over the window: [T, heads *
-  /// head_dim]. `v` may be `k` itself (attention_k_eq_v).
+  /// the caches' reserved positions and attends with scale 1 over the window, which bounds only the
+  /// past: [T, heads * head_dim]. `v` may be `k` itself (attention_k_eq_v). The caches' layer holds
+  /// heads of padded(head_dim).
   virtual Tensor attention(const AttentionParams& params, const Tensor& q, const Tensor& k,
                            const Tensor& v, const RopeTable& rope,
                            std::span<const AttentionSegment> segments) = 0;

@@ -70,10 +70,13 @@ void parse_token_ids(const ConfigReader& root, const ConfigReader& text, ModelCo
     config.eos_token_ids.push_back(static_cast<int32_t>(id));
   }
   if (config.eos_token_ids.empty()) config.eos_token_ids = {1};
-  config.bos_token_id =
-      static_cast<int32_t>(holder("bos_token_id", root, text).integer("bos_token_id", kTokenId, 2));
-  config.pad_token_id =
-      static_cast<int32_t>(holder("pad_token_id", root, text).integer("pad_token_id", kTokenId, 0));
+  const auto id = [&](std::string_view key, int64_t fallback) {
+    return static_cast<int32_t>(holder(key, root, text).integer(key, kTokenId, fallback));
+  };
+  config.bos_token_id = id("bos_token_id", 2);
+  config.pad_token_id = id("pad_token_id", 0);
+  config.image_token_id = id("image_token_id", 258880);
+  config.video_token_id = id("video_token_id", 258884);
 }
 
 }  // namespace

@@ -64,6 +64,7 @@ struct ModelConfig {
   bool has_audio = false;
   std::vector<int32_t> eos_token_ids;  // of config.json; generation_config.json may override
   int32_t bos_token_id = 2, pad_token_id = 0;
+  int32_t image_token_id = 0, video_token_id = 0;  // each stands for one soft token
   std::optional<QuantizationConfig> quantization;
 
   /// Validates everything the engine relies on; throws kBadFile naming `source` and the key, or

@@ -69,19 +69,24 @@ struct AttentionTile {
   int64_t query_stride;
   int64_t group, positions;
   int64_t first_position;
-  int64_t window;  // keys a query sees, its own position included; 0 = all before it too
+  int64_t window;  // past keys a query sees, its own position included; 0 = all before it
   KvView kv;
   float* out;  // [positions] of out_stride floats, each [group, head_dim]
   int64_t out_stride;
+  int64_t seen_ahead = 0;  // later keys below this position are seen too: the rest of a picture
 
   [[gnu::always_inline]] int64_t rows() const { return group * positions; }
-  /// The first key that the query at `position` sees; the last is its own.
+  /// The keys that the query at `position` sees: from begin() to below end().
   int64_t begin(int64_t position) const {
     return window > 0 && position >= window ? position - window + 1 : 0;
   }
+  int64_t end(int64_t position) const {
+    return position + 1 < seen_ahead ? seen_ahead : position + 1;
+  }
+  [[gnu::always_inline]] int64_t last_position() const { return first_position + positions - 1; }
   /// The spans that hold keys of any query of the tile.
   int64_t first_span() const { return begin(first_position) / kKvSpan; }
-  int64_t last_span() const { return (first_position + positions - 1) / kKvSpan; }
+  int64_t last_span() const { return (end(last_position()) - 1) / kKvSpan; }
 };
 
 /// Queries of a tile that reuse what is read of the cache well and still fit the caches.

@@ -34,7 +34,7 @@ struct Visible {
 inline Visible visible(const AttentionTile& t, int64_t position, int64_t block) {
   const int64_t start = block * kKvBlock;
   return {std::max<int64_t>(t.begin(position) - start, 0),
-          std::min<int64_t>(position + 1 - start, kKvBlock)};
+          std::min<int64_t>(t.end(position) - start, kKvBlock)};
 }
 
 /// Turns the scores of one row and block into probabilities relative to the largest score so far,
@@ -136,9 +136,9 @@ void attention_span(const AttentionTile& t, int64_t span, float* partial, float*
     std::fill(partial + row * stride, partial + row * stride + dim + 16, 0.0f);
     partial[row * stride + dim + kMaximum] = -__builtin_inff();
   }
-  const int64_t last = t.first_position + t.positions - 1;
+  const int64_t end_key = std::min(t.end(t.last_position()), (span + 1) * kKvSpan);
   const int64_t first_block = std::max(t.begin(t.first_position), span * kKvSpan) / kKvBlock;
-  const int64_t last_block = std::min(last, (span + 1) * kKvSpan - 1) / kKvBlock;
+  const int64_t last_block = (end_key - 1) / kKvBlock;
   for (int64_t block = first_block; block <= last_block; ++block) {
     int64_t begin = 0, end = t.positions;
     while (visible(t, t.first_position + begin, block).empty()) ++begin;
@@ -177,7 +177,7 @@ void attention_merge(const AttentionTile& t, int64_t span, const float* partial,
   const int64_t dim = t.kv.layout.head_dim;
   for (int64_t row = 0; row < t.rows(); ++row) {
     const int64_t i = row / t.group, position = t.first_position + i;
-    const int64_t first = t.begin(position) / kKvSpan, last = position / kKvSpan;
+    const int64_t first = t.begin(position) / kKvSpan, last = (t.end(position) - 1) / kKvSpan;
     if (span < first || span > last) continue;
     merge_row<V>(partial + row * partial_stride(dim), dim, span == first, span == last,
                  state + 2 * row, t.out + i * t.out_stride + row % t.group * dim);

@@ -12,6 +12,8 @@ Tensor self_attention(const LayerContext& c, const LayerWeights& w, const Tensor
   const std::vector<Tensor> qkv = c.backend.linear(Op::kQkv, x, projections);
   // Without v_proj the value is the raw key projection: before k_norm, before RoPE.
   const Tensor& v = w.v_proj ? qkv[2] : qkv[1];
+  // Full layers stay causal, over pictures too.
+  const auto pictures = layer.full_attention ? std::span<const TokenRun>() : c.pictures;
   const AttentionParams params{.layer = c.index,
                                .heads = c.text.num_attention_heads,
                                .kv_heads = layer.kv_heads,
@@ -19,7 +21,8 @@ Tensor self_attention(const LayerContext& c, const LayerWeights& w, const Tensor
                                .window = layer.full_attention ? 0 : c.text.sliding_window,
                                .q_norm = w.q_norm,
                                .k_norm = w.k_norm,
-                               .eps = static_cast<float>(c.text.rms_norm_eps)};
+                               .eps = static_cast<float>(c.text.rms_norm_eps),
+                               .pictures = pictures};
   const Tensor heads = c.backend.attention(params, qkv[0], qkv[1], v, c.rope, c.segments);
   const WeightMatrix* out[] = {&w.o_proj};
   return std::move(c.backend.linear(Op::kOProj, heads, out)[0]);

@@ -13,6 +13,7 @@ struct LayerContext {
   int64_t index;
   const RopeTable& rope;  // of this layer's frequencies
   std::span<const AttentionSegment> segments;
+  std::span<const TokenRun> pictures;  // whose tokens see all of it in sliding layers
 };
 
 /// The residual stream [T, hidden] after the layer.

@@ -10,6 +10,7 @@
 #include "model/gemma4_work.h"
 #include "model/language_model.h"
 #include "model/rope.h"
+#include "model/vision_tower.h"
 #include "numerics/bfloat16.h"
 
 namespace octavo {
@@ -32,6 +33,11 @@ class Gemma4Model : public LanguageModel {
     refuse_unsupported(folder);
     prefault_.emplace(checkpoint_.mappings(), prefault_cpus(options));
     weights_ = bind_weights(checkpoint_, config_);
+    vision_ = bind_vision_weights(checkpoint_, config_);
+    if (vision_ && config_.pad_token_id >= config_.text.vocab_size) {
+      fail(ErrorCode::kBadFile, "{}: pad_token_id is {}, expected a token below vocab_size = {}",
+           (folder / "config.json").string(), config_.pad_token_id, config_.text.vocab_size);
+    }
     const float scale = std::sqrt(static_cast<float>(config_.text.hidden_size));
     // In BF16 the reference implementations round the scale: sqrt(2816) = 53.07 becomes 53.
     embed_scale_ = options.exact ? scale : bf16_to_float(float_to_bf16(scale));
@@ -43,10 +49,14 @@ class Gemma4Model : public LanguageModel {
   KvCache make_cache() const override { return KvCache(kv_shape_); }
   const Prefault& prefault() const override { return *prefault_; }
   void forward(const PackedBatch& batch, std::span<float> logits) override;
-  bool can_see() const override { return false; }
-  Tensor encode_image(const ImagePatches&) override {
-    fail(ErrorCode::kUnsupported, "{}: this model cannot see pictures",
-         checkpoint_.folder().string());
+  bool can_see() const override { return vision_.has_value(); }
+  Tensor encode_image(const ImagePatches& patches) override {
+    if (!vision_) {
+      fail(ErrorCode::kUnsupported, "{}: this model cannot see pictures: it has no vision tower",
+           checkpoint_.folder().string());
+    }
+    const ProfileScope whole(profile_, Op::kOther);
+    return vision_tower(backend_, *config_.vision, *vision_, patches);
   }
   uint64_t bytes_per_token() const override {
     const ModelWork total = work();
@@ -91,6 +101,8 @@ class Gemma4Model : public LanguageModel {
     return shape;
   }
 
+  Tensor embed(const PackedBatch& batch);
+
   void make_frequencies() {
     for (const LayerConfig& layer : config_.text.layers) {
       const RopeConfig& rope =
@@ -105,6 +117,7 @@ class Gemma4Model : public LanguageModel {
   Checkpoint checkpoint_;
   ModelConfig config_;
   Gemma4Weights weights_;
+  std::optional<VisionWeights> vision_;
   CpuBackend backend_;
   float embed_scale_ = 1.0f;
   std::shared_ptr<const KvShape> kv_shape_;
@@ -114,9 +127,72 @@ class Gemma4Model : public LanguageModel {
   std::optional<Prefault> prefault_;  // the last: it reads what others own
 };
 
+/// Throws kBadRequest unless every picture lies within one segment and has the width of the model.
+void check_images(const PackedBatch& batch, int64_t hidden) {
+  int64_t done = 0;
+  for (const ImageRun& image : batch.images) {
+    int64_t begin = 0;
+    const auto holds = [&](const Segment& segment) {
+      const bool inside = image.first_token >= begin &&
+                          image.first_token + image.features->rows() <= begin + segment.count;
+      begin += segment.count;
+      return inside;
+    };
+    if (image.first_token >= done && image.features->cols() == hidden &&
+        std::ranges::any_of(batch.segments, holds)) {
+      done = image.first_token + image.features->rows();
+      continue;
+    }
+    fail(ErrorCode::kBadRequest,
+         "a picture of {} soft tokens at token {} of a batch; expected runs in ascending order, "
+         "each within one segment, of rows of {} values",
+         image.features->rows(), image.first_token, hidden);
+  }
+}
+
+/// What sliding layers see whole: pictures that touch, in one sequence, are one.
+std::vector<TokenRun> picture_runs(const PackedBatch& batch) {
+  std::vector<TokenRun> runs;
+  auto image = batch.images.begin();
+  int64_t begin = 0, end = 0;  // of a segment
+  for (const Segment& segment : batch.segments) {
+    begin = end;
+    end += segment.count;
+    for (; image != batch.images.end() && image->first_token < end; ++image) {
+      const TokenRun run{image->first_token, image->features->rows()};
+      if (!runs.empty() && runs.back().end() == run.first_token && run.first_token > begin) {
+        runs.back().count += run.count;
+      } else {
+        runs.push_back(run);
+      }
+    }
+  }
+  return runs;
+}
+
+/// Embeddings of the tokens, features in the place of pictures: those are not scaled.
+Tensor Gemma4Model::embed(const PackedBatch& batch) {
+  if (batch.images.empty())
+    return backend_.embed(weights_.embed_tokens, batch.tokens, embed_scale_);
+  std::vector<int32_t> tokens(batch.tokens.begin(), batch.tokens.end());
+  for (const ImageRun& image : batch.images) {
+    std::fill_n(tokens.begin() + image.first_token, image.features->rows(), config_.pad_token_id);
+  }
+  Tensor h = backend_.embed(weights_.embed_tokens, tokens, embed_scale_);
+  for (const ImageRun& image : batch.images) {
+    for (int64_t i = 0; i < image.features->rows(); ++i) {
+      std::copy_n(image.features->row(i), h.cols(), h.row(image.first_token + i));
+    }
+  }
+  return h;
+}
+
 void Gemma4Model::forward(const PackedBatch& batch, std::span<float> logits) {
   const ProfileScope whole(profile_, Op::kOther);
   const TextConfig& text = config_.text;
+  check_images(batch, text.hidden_size);
+  std::vector<TokenRun> pictures;
+  if (text.bidirectional_vision) pictures = picture_runs(batch);
   std::vector<int64_t> positions;
   std::vector<AttentionSegment> segments;
   for (const Segment& segment : batch.segments) {
@@ -127,10 +203,10 @@ void Gemma4Model::forward(const PackedBatch& batch, std::span<float> logits) {
 
   std::vector<RopeTable> ropes;
   for (const auto& frequencies : frequencies_) ropes.push_back(rope_table(frequencies, positions));
-  Tensor h = backend_.embed(weights_.embed_tokens, batch.tokens, embed_scale_);
+  Tensor h = embed(batch);
   for (int64_t i = 0; i < std::ssize(text.layers); ++i) {
-    h = decoder_layer({backend_, text, i, ropes[rope_of_layer_[i]], segments}, weights_.layers[i],
-                      std::move(h));
+    h = decoder_layer({backend_, text, i, ropes[rope_of_layer_[i]], segments, pictures},
+                      weights_.layers[i], std::move(h));
   }
   for (const Segment& segment : batch.segments) segment.cache->commit(segment.count);
   if (batch.logit_rows.empty()) return;

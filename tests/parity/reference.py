@@ -162,17 +162,23 @@ class Forward:
             return normed
         return normed * (weight + 1 if "norm_plus_one" in self.faults else weight)
 
-    def logits(self, tokens):
-        """float64 [tokens, vocab]."""
-        w, faults, hidden = self.model.weights, self.faults, self.config["hidden_size"]
-        self.margins = np.full(len(tokens), np.inf)
-        scale = math.sqrt(hidden)
-        if "embedding_unscaled" in faults:
+    def embed(self, tokens):
+        scale = math.sqrt(self.config["hidden_size"])
+        if "embedding_unscaled" in self.faults:
             scale = 1.0
-        if "embedding_scale_bf16" in faults:
+        if "embedding_scale_bf16" in self.faults:
             scale = float(safetensors_io.from_bf16_bits(
                 safetensors_io.to_bf16_bits(np.array([scale])))[0])
-        h = w["embed_tokens.weight"][np.asarray(tokens)] * scale
+        return self.model.weights["embed_tokens.weight"][np.asarray(tokens)] * scale
+
+    def mask(self, tokens, full):
+        return mask(tokens, self.config["sliding_window"], full, self.faults)
+
+    def logits(self, tokens):
+        """float64 [tokens, vocab]."""
+        w, faults = self.model.weights, self.faults
+        self.margins = np.full(len(tokens), np.inf)
+        h = self.embed(tokens)
         for index in range(len(self.model.layers)):
             h = self.layer(h, index)
         if "final_norm_missing" not in faults:
@@ -234,7 +240,7 @@ class Forward:
         scores = np.einsum("qhd,khd->hqk", q, k[:, owner])
         if "attention_scaled" in faults:
             scores /= math.sqrt(dim)
-        allowed = mask(tokens, self.config["sliding_window"], full, faults)
+        allowed = self.mask(tokens, full)
         probabilities = softmax(np.where(allowed, scores, -np.inf))
         out = np.einsum("hqk,khd->qhd", probabilities, v[:, owner])
         return out.reshape(tokens, -1) @ w("self_attn.o_proj.weight").T

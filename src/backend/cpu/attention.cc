@@ -37,7 +37,7 @@ T* room_for(std::vector<T>& v, int64_t n) {
 
 /// Rows are not a power of two apart: they would compete for the same lines of the cache.
 int64_t query_stride(int64_t head_dim) {
-  return head_dim + kLanes;
+  return padded(head_dim) + kLanes;
 }
 
 void list_tokens(std::span<const AttentionSegment> segments, std::vector<TokenPlace>& tokens) {
@@ -49,6 +49,25 @@ void list_tokens(std::span<const AttentionSegment> segments, std::vector<TokenPl
   }
 }
 
+/// The tokens of a segment, by their index in it, that see alike up to the one before `end`: those
+/// of one picture, or text from the last picture on.
+struct Stretch {
+  int64_t begin;
+  int64_t picture_end;  // 0: text
+};
+
+Stretch stretch_before(int64_t end, const AttentionSegment& segment,
+                       std::span<const TokenRun> pictures) {
+  const auto next =
+      std::ranges::lower_bound(pictures, segment.first_token + end, {}, &TokenRun::first_token);
+  if (next == pictures.begin()) return {0, 0};
+  const TokenRun& run = *(next - 1);
+  const int64_t run_begin = run.first_token - segment.first_token;
+  const int64_t run_end = run_begin + run.count;
+  if (run_end >= end) return {run_begin, run_end};
+  return {std::max<int64_t>(run_end, 0), 0};  // it may lie in an earlier segment
+}
+
 /// Later positions see more keys: the longest tiles come first, so that the threads end together.
 void list_tiles(const AttentionParams& p, std::span<const AttentionSegment> segments,
                 const float* queries, Tensor& out, std::vector<AttentionTile>& tiles) {
@@ -56,18 +75,22 @@ void list_tiles(const AttentionParams& p, std::span<const AttentionSegment> segm
   const int64_t group = p.heads / p.kv_heads, stride = query_stride(p.head_dim);
   const int64_t most = std::max<int64_t>(1, kTileQueries / group);
   for (const AttentionSegment& segment : segments) {
+    const int64_t length = segment.cache->length();
     for (int64_t end = segment.count; end > 0;) {
-      const int64_t begin = (end - 1) / most * most, token = segment.first_token + begin;
+      const Stretch stretch = stretch_before(end, segment, p.pictures);
+      const int64_t begin = std::max(stretch.begin, (end - 1) / most * most);
+      const int64_t token = segment.first_token + begin;
       for (int64_t h = 0; h < p.kv_heads; ++h) {
         tiles.push_back({.queries = queries + (h * out.rows() + token) * group * stride,
                          .query_stride = stride,
                          .group = group,
                          .positions = end - begin,
-                         .first_position = segment.cache->length() + begin,
+                         .first_position = length + begin,
                          .window = p.window,
                          .kv = segment.cache->view(p.layer, h),
-                         .out = out.row(token) + h * group * p.head_dim,
-                         .out_stride = padded(out.cols())});
+                         .out = out.row(token) + h * group * padded(p.head_dim),
+                         .out_stride = padded(out.cols()),
+                         .seen_ahead = stretch.picture_end > 0 ? length + stretch.picture_end : 0});
       }
       end = begin;
     }
@@ -90,8 +113,8 @@ int64_t list_spans(const std::vector<AttentionTile>& tiles, std::vector<SpanItem
 
 /// Multiply-adds of a tile, roughly.
 int64_t work_of(const AttentionTile& tile) {
-  const int64_t last = tile.first_position + tile.positions - 1;
-  return tile.rows() * (last + 1 - tile.begin(last)) * tile.kv.layout.head_dim * 2;
+  const int64_t last = tile.last_position();
+  return tile.rows() * (tile.end(last) - tile.begin(last)) * tile.kv.layout.head_dim * 2;
 }
 
 void attend_tile(const Kernels& k, const AttentionTile& tile) {
@@ -140,37 +163,54 @@ Tensor CpuBackend::attention(const AttentionParams& p, const Tensor& q, const Te
                              std::span<const AttentionSegment> segments) {
   const ProfileScope scope(profile_, Op::kAttention);
   thread_local Work work;
-  const int64_t dim = p.head_dim, group = p.heads / p.kv_heads, stride = query_stride(dim);
+  const int64_t dim = p.head_dim, wide = padded(dim), group = p.heads / p.kv_heads;
+  const int64_t stride = query_stride(dim);
   list_tokens(segments, work.tokens);
   float* queries = room_for(work.queries, q.rows() * p.heads * stride);
   const TokenPlace* tokens = work.tokens.data();
 
+  // norm and rope of one head; the tail of a padded head is zero
+  const auto turned = [&](const float* x, const Vector& weight, int64_t t, float* out) {
+    kernels_.rms_norm(x, weight.data(), p.eps, 1.0f, dim, out);
+    const int64_t half = dim / 2 / p.rope_axes;
+    for (int64_t axis = 0; axis < p.rope_axes; ++axis) {
+      kernels_.rotate(out + axis * 2 * half, rope.cos.row(t) + axis * half,
+                      rope.sin.row(t) + axis * half, half);
+    }
+    std::fill(out + dim, out + wide, 0.0f);
+  };
   for_range(q.rows(), 1, q.cols() * 8, [&](int64_t begin, int64_t end) {
-    float* key = thread_scratch(2 * dim);
-    float* value = key + dim;
+    float* key = thread_scratch(2 * wide);
+    float* value = key + wide;
     for (int64_t t = begin; t < end; ++t) {
       const auto [cache, position] = tokens[t];
       const KvLayout layout = cache->shape().layout(p.layer);
-      const float *cos = rope.cos.row(t), *sin = rope.sin.row(t);
       for (int64_t h = 0; h < p.heads; ++h) {
-        float* query = queries + ((h / group * q.rows() + t) * group + h % group) * stride;
-        kernels_.rms_norm(q.row(t) + h * dim, p.q_norm.data(), p.eps, 1.0f, dim, query);
-        kernels_.rotate(query, cos, sin, dim / 2);
+        turned(q.row(t) + h * dim, p.q_norm, t,
+               queries + ((h / group * q.rows() + t) * group + h % group) * stride);
       }
       for (int64_t h = 0; h < p.kv_heads; ++h) {
-        kernels_.rms_norm(k.row(t) + h * dim, p.k_norm.data(), p.eps, 1.0f, dim, key);
-        kernels_.rotate(key, cos, sin, dim / 2);
+        turned(k.row(t) + h * dim, p.k_norm, t, key);
         kernels_.rms_norm(v.row(t) + h * dim, nullptr, p.eps, 1.0f, dim, value);
+        std::fill(value + dim, value + wide, 0.0f);
         kernels_.write_kv(layout, position % kKvBlock, key, value,
                           cache->head(p.layer, h, position));
       }
     }
   });
 
-  Tensor out(q.rows(), q.cols());
+  Tensor out(q.rows(), p.heads * wide);
   list_tiles(p, segments, queries, out, work.tiles);
   attend(pool_, kernels_, work);
-  return out;
+  if (wide == dim) return out;
+  Tensor packed(q.rows(), q.cols());
+  for_range(q.rows(), 1, q.cols(), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin * p.heads; i < end * p.heads; ++i) {
+      const int64_t t = i / p.heads, h = i % p.heads;
+      std::copy_n(out.row(t) + h * wide, dim, packed.row(t) + h * dim);
+    }
+  });
+  return packed;
 }
 
 }  // namespace octavo

@@ -97,9 +97,10 @@ Tensor CpuBackend::embed(const WeightMatrix& table, std::span<const int32_t> tok
 Tensor CpuBackend::norm(const Tensor& x, const Vector& weight, float eps) {
   const ProfileScope scope(profile_, Op::kNorm);
   Tensor out(x.rows(), x.cols());
+  const float* factors = weight.empty() ? nullptr : weight.data();
   for_range(x.rows(), 1, x.cols(), [&](int64_t begin, int64_t end) {
     for (int64_t t = begin; t < end; ++t) {
-      kernels_.rms_norm(x.row(t), weight.data(), eps, 1.0f, x.cols(), out.row(t));
+      kernels_.rms_norm(x.row(t), factors, eps, 1.0f, x.cols(), out.row(t));
     }
   });
   return out;
@@ -131,6 +132,53 @@ Tensor CpuBackend::add(const Tensor& a, const Tensor& b) {
   return out;
 }
 
+Tensor CpuBackend::clamp(const Tensor& x, float low, float high) {
+  const ProfileScope scope(profile_, Op::kNorm);
+  Tensor out(x.rows(), x.cols());
+  for_range(x.rows(), 1, x.cols(), [&](int64_t begin, int64_t end) {
+    for (int64_t t = begin; t < end; ++t) {
+      for (int64_t i = 0; i < x.cols(); ++i) out.row(t)[i] = std::clamp(x.row(t)[i], low, high);
+    }
+  });
+  return out;
+}
+
+Tensor CpuBackend::gelu_multiply(Tensor gate, const Tensor& up) {
+  const ProfileScope scope(profile_, Op::kNorm);
+  for_range(gate.rows(), 1, gate.cols() * 8, [&](int64_t begin, int64_t end) {
+    for (int64_t t = begin; t < end; ++t) {
+      kernels_.gelu_multiply(gate.row(t), up.row(t), gate.cols(), gate.row(t));
+    }
+  });
+  return gate;
+}
+
+Tensor CpuBackend::pool(const Tensor& x, int64_t columns, int64_t size, float scale) {
+  const ProfileScope scope(profile_, Op::kNorm);
+  const int64_t width = columns / size, cells = x.rows() / (size * size);
+  const float share = scale / static_cast<float>(size * size);
+  Tensor out(cells, x.cols());
+  for_range(cells, 1, x.cols() * size * size, [&](int64_t begin, int64_t end) {
+    for (int64_t cell = begin; cell < end; ++cell) {
+      std::fill_n(out.row(cell), x.cols(), 0.0f);
+      for (int64_t i = 0; i < size * size; ++i) {
+        const int64_t row = cell / width * size + i / size, column = cell % width * size + i % size;
+        kernels_.accumulate(x.row(row * columns + column), share, x.cols(), out.row(cell));
+      }
+    }
+  });
+  return out;
+}
+
+Tensor CpuBackend::standardise(const Tensor& x, const Vector& bias, const Vector& scale) {
+  const ProfileScope scope(profile_, Op::kNorm);
+  Tensor out(x.rows(), x.cols());
+  for (int64_t t = 0; t < x.rows(); ++t) {
+    for (int64_t i = 0; i < x.cols(); ++i) out.row(t)[i] = (x.row(t)[i] - bias[i]) * scale[i];
+  }
+  return out;
+}
+
 std::vector<Tensor> CpuBackend::linear(Op op, const Tensor& x,
                                        std::span<const WeightMatrix* const> matrices) {
   int64_t bytes = 0, rows = 0;
@@ -156,15 +204,7 @@ Tensor CpuBackend::gated_mlp(const Tensor& x, const WeightMatrix& gate, const We
                              const WeightMatrix& down) {
   const WeightMatrix* both[] = {&gate, &up};
   std::vector<Tensor> halves = linear(Op::kMlp, x, both);
-  Tensor& active = halves[0];
-  {
-    const ProfileScope scope(profile_, Op::kNorm);
-    for_range(x.rows(), 1, gate.rows * 8, [&](int64_t begin, int64_t end) {
-      for (int64_t t = begin; t < end; ++t) {
-        kernels_.gelu_multiply(active.row(t), halves[1].row(t), gate.rows, active.row(t));
-      }
-    });
-  }
+  const Tensor active = gelu_multiply(std::move(halves[0]), halves[1]);
   const WeightMatrix* last[] = {&down};
   return std::move(linear(Op::kMlp, active, last)[0]);
 }

@@ -29,6 +29,10 @@ class CpuBackend : public Backend {
   Tensor add_norm(const Tensor& residual, const Tensor& x, const Vector& weight, float eps,
                   float scale) override;
   Tensor add(const Tensor& a, const Tensor& b) override;
+  Tensor clamp(const Tensor& x, float low, float high) override;
+  Tensor gelu_multiply(Tensor gate, const Tensor& up) override;
+  Tensor pool(const Tensor& x, int64_t columns, int64_t size, float scale) override;
+  Tensor standardise(const Tensor& x, const Vector& bias, const Vector& scale) override;
   std::vector<Tensor> linear(Op op, const Tensor& x,
                              std::span<const WeightMatrix* const> matrices) override;
   Tensor attention(const AttentionParams& params, const Tensor& q, const Tensor& k, const Tensor& v,

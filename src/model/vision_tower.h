@@ -1,0 +1,16 @@
+// model: the vision tower: patches of a picture in, soft tokens for the text model out.
+#pragma once
+
+#include "backend/backend.h"
+#include "checkpoint/model_config.h"
+#include "image/patches.h"
+#include "model/vision_weights.h"
+
+namespace octavo {
+
+/// The soft tokens of a picture: [patches / pooling^2, text hidden size]. Throws kBadRequest for
+/// patches that do not fit the tower.
+Tensor vision_tower(Backend& backend, const VisionConfig& config, const VisionWeights& weights,
+                    const ImagePatches& patches);
+
+}  // namespace octavo
