@@ -152,5 +152,165 @@ TEST(CpuAttention, ARewoundCacheForgetsWhatItHeld) {
   }
 }
 
+/// q, k, v and rope of `in`; heads are kHeads of `dim`. Double precision, no window for what lies
+/// ahead within a run.
+std::vector<double> reference_row(const Inputs& in, int64_t dim, int64_t axes, int64_t window,
+                                  std::span<const TokenRun> pictures, int64_t token, int64_t head) {
+  const auto turned = [&](const float* x, const float* weight, int64_t t) {
+    std::vector<double> y(x, x + dim);
+    double squares = 0;
+    for (const double value : y) squares += value * value;
+    for (int64_t i = 0; i < dim; ++i) {
+      y[i] *= (weight != nullptr ? double{weight[i]} : 1.0) /
+              std::sqrt(squares / static_cast<double>(dim) + 1e-6);
+    }
+    if (weight == nullptr) return y;
+    const int64_t half = dim / 2 / axes;
+    for (int64_t axis = 0; axis < axes; ++axis) {
+      for (int64_t i = 0; i < half; ++i) {
+        const double a = y[axis * 2 * half + i], b = y[axis * 2 * half + half + i];
+        const double cos = in.cos.row(t)[axis * half + i], sin = in.sin.row(t)[axis * half + i];
+        y[axis * 2 * half + i] = a * cos - b * sin;
+        y[axis * 2 * half + half + i] = b * cos + a * sin;
+      }
+    }
+    return y;
+  };
+  const Vector q_norm(static_cast<size_t>(dim), 0.5f), k_norm(static_cast<size_t>(dim), 0.4f);
+  const int64_t begin = window > 0 ? std::max<int64_t>(0, token - window + 1) : 0;
+  int64_t end = token + 1;
+  for (const TokenRun& run : pictures) {
+    if (run.first_token <= token && token < run.end()) end = run.end();
+  }
+  const auto query = turned(in.q.row(token) + head * dim, q_norm.data(), token);
+  const int64_t kv = head / (kHeads / kKvHeads);
+  std::vector<double> weights;
+  for (int64_t t = begin; t < end; ++t) {
+    const auto key = turned(in.k.row(t) + kv * dim, k_norm.data(), t);
+    double dot = 0;
+    for (int64_t i = 0; i < dim; ++i) dot += query[i] * key[i];
+    weights.push_back(std::exp(dot));
+  }
+  double sum = 0;
+  for (const double w : weights) sum += w;
+  std::vector<double> out(static_cast<size_t>(dim), 0.0);
+  for (int64_t t = begin; t < end; ++t) {
+    const auto value = turned(in.v.row(t) + kv * dim, nullptr, t);
+    for (int64_t i = 0; i < dim; ++i) out[i] += weights[t - begin] / sum * value[i];
+  }
+  return out;
+}
+
+/// As Inputs, with heads of another width.
+Inputs narrow_inputs(int64_t tokens, int64_t dim) {
+  Inputs in(tokens);
+  in.q = random_rows(tokens, kHeads * dim, 4);
+  in.k = random_rows(tokens, kKvHeads * dim, 5);
+  in.v = random_rows(tokens, kKvHeads * dim, 6);
+  return in;
+}
+
+/// Appends inputs [begin, begin + count); `pictures` by their tokens in the inputs.
+Tensor attend_pictures(CpuBackend& backend, const Inputs& in, int64_t dim, int64_t axes,
+                       int64_t begin, int64_t count, std::vector<TokenRun> pictures,
+                       KvCache& cache) {
+  const Vector q_norm(static_cast<size_t>(dim), 0.5f), k_norm(static_cast<size_t>(dim), 0.4f);
+  std::erase_if(pictures, [&](const TokenRun& run) {
+    return run.first_token < begin || run.first_token >= begin + count;
+  });
+  for (TokenRun& run : pictures) run.first_token -= begin;
+  const AttentionSegment segment = {&cache, 0, count};
+  cache.reserve(count);
+  Tensor out = backend.attention(
+      {.layer = 0,
+       .heads = kHeads,
+       .kv_heads = kKvHeads,
+       .head_dim = dim,
+       .window = cache.shape().layers[0].window,
+       .q_norm = q_norm,
+       .k_norm = k_norm,
+       .eps = 1e-6f,
+       .rope_axes = axes,
+       .pictures = pictures},
+      rows_of(in.q, begin, count), rows_of(in.k, begin, count), rows_of(in.v, begin, count),
+      {rows_of(in.cos, begin, count), rows_of(in.sin, begin, count)}, {&segment, 1});
+  cache.commit(count);
+  return out;
+}
+
+KvCache make_wide_cache(int64_t dim, int64_t window) {
+  auto shape = std::make_shared<KvShape>();
+  shape->layers = {{kKvHeads, padded(dim), window}};
+  shape->format = KvFormat::kF32;
+  return KvCache(shape);
+}
+
+TEST(CpuAttention, PicturesAreSeenWhole) {
+  const std::vector<TokenRun> pictures = {{0, 5}, {30, 90}, {121, 20}, {141, 9}, {199, 1}};
+  CpuBackend one({.threads = 1}), two({.threads = 2});
+  for (const int64_t dim : {64, 20, 36}) {
+    for (const int64_t axes : {1, 2}) {
+      for (const int64_t window : {0, 40}) {
+        const Inputs in = narrow_inputs(200, dim);
+        KvCache whole_cache = make_wide_cache(dim, window);
+        const Tensor whole =
+            attend_pictures(two, in, dim, axes, 0, in.length, pictures, whole_cache);
+        ASSERT_EQ(whole.cols(), kHeads * dim);
+        for (int64_t t = 0; t < in.length; ++t) {
+          for (const int64_t head : {0, 3, 7}) {
+            const auto expected = reference_row(in, dim, axes, window, pictures, t, head);
+            for (int64_t i = 0; i < dim; ++i) {
+              ASSERT_NEAR(whole.row(t)[head * dim + i], expected[i], 3e-6)
+                  << "dim " << dim << " window " << window << " token " << t;
+            }
+          }
+        }
+        // In chunks that hold pictures whole.
+        KvCache cache = make_wide_cache(dim, window);
+        int64_t begin = 0;
+        for (const int64_t count : {5, 3, 22, 90, 1, 29, 50}) {
+          const Tensor part = attend_pictures(one, in, dim, axes, begin, count, pictures, cache);
+          EXPECT_TRUE(same_bits(part, 0, whole, begin, count)) << begin << " window " << window;
+          begin += count;
+        }
+        EXPECT_EQ(begin, in.length);
+      }
+    }
+  }
+}
+
+TEST(CpuAttention, APictureOfOneSequenceIsNotSeenByAnother) {
+  const Inputs in = narrow_inputs(60, 64);
+  CpuBackend backend({.threads = 2});
+  KvCache alone_a = make_wide_cache(64, 16), alone_b = make_wide_cache(64, 16);
+  const Tensor a = attend_pictures(backend, in, 64, 1, 0, 30, {{10, 20}}, alone_a);
+  const Tensor b = attend_pictures(backend, in, 64, 1, 0, 30, {{0, 12}}, alone_b);
+
+  KvCache first = make_wide_cache(64, 16), second = make_wide_cache(64, 16);
+  first.reserve(30);
+  second.reserve(30);
+  const auto twice = [](const Tensor& t) {
+    Tensor rows(60, t.cols());
+    for (int64_t i = 0; i < 60; ++i) std::copy_n(t.row(i % 30), t.cols(), rows.row(i));
+    return rows;
+  };
+  const Vector q_norm(64, 0.5f), k_norm(64, 0.4f);
+  const AttentionSegment segments[] = {{&first, 0, 30}, {&second, 30, 30}};
+  const TokenRun pictures[] = {{10, 20}, {30, 12}};  // they touch in the batch
+  const Tensor both = backend.attention({.layer = 0,
+                                         .heads = kHeads,
+                                         .kv_heads = kKvHeads,
+                                         .head_dim = 64,
+                                         .window = 16,
+                                         .q_norm = q_norm,
+                                         .k_norm = k_norm,
+                                         .eps = 1e-6f,
+                                         .pictures = pictures},
+                                        twice(in.q), twice(in.k), twice(in.v),
+                                        {twice(in.cos), twice(in.sin)}, segments);
+  EXPECT_TRUE(same_bits(both, 0, a, 0, 30));
+  EXPECT_TRUE(same_bits(both, 30, b, 0, 30));
+}
+
 }  // namespace
 }  // namespace octavo

@@ -356,5 +356,67 @@ TEST(CpuBackendTest, NormsGiveTheSameBitsInAnyCompany) {
   expect_same(one.norm(row_alone(x, 70), weight, 1e-6f), row_alone(normed, 70), "alone");
 }
 
+TEST(CpuBackendTest, OperationsOfPicturesGiveTheSameBitsInAnyCompany) {
+  const Tensor x = random_rows(900, kCols);  // enough to wake the threads
+  CpuBackend one({.threads = 1}), three({.threads = 3});
+  const auto copy = [](const Tensor& t) {
+    Tensor same(t.rows(), t.cols());
+    for (int64_t r = 0; r < t.rows(); ++r) std::copy_n(t.row(r), t.cols(), same.row(r));
+    return same;
+  };
+  expect_same(three.clamp(x, -0.5f, 0.7f), one.clamp(x, -0.5f, 0.7f), "clamp");
+  expect_same(three.gelu_multiply(copy(x), x), one.gelu_multiply(copy(x), x), "gelu_multiply");
+  expect_same(three.pool(x, 30, 3, 2.0f), one.pool(x, 30, 3, 2.0f), "pool");
+}
+
+TEST(CpuBackendTest, ClampKeepsWhatIsInsideAndNaN) {
+  Tensor x(1, 5);
+  const float values[] = {-3.0f, -1.0f, 0.25f, INFINITY, NAN};
+  std::copy_n(values, 5, x.row(0));
+  const Tensor y = CpuBackend({.threads = 1}).clamp(x, -1.0f, 2.0f);
+  EXPECT_EQ(y.row(0)[0], -1.0f);
+  EXPECT_EQ(y.row(0)[1], -1.0f);
+  EXPECT_EQ(y.row(0)[2], 0.25f);
+  EXPECT_EQ(y.row(0)[3], 2.0f);
+  EXPECT_TRUE(std::isnan(y.row(0)[4]));
+}
+
+TEST(CpuBackendTest, AnEmptyNormWeightIsNone) {
+  const Tensor x = random_rows(3, 40);
+  CpuBackend backend({.threads = 1});
+  expect_same(backend.norm(x, {}, 1e-6f), backend.norm(x, Vector(40, 1.0f), 1e-6f), "no weight");
+}
+
+TEST(CpuBackendTest, PoolTakesTheMeanOfEveryCell) {
+  constexpr int64_t kColumns = 6, kRows = 4, kWidth = 21;
+  const Tensor x = random_rows(kColumns * kRows, kWidth);
+  const Tensor y = CpuBackend({.threads = 1}).pool(x, kColumns, 2, 3.0f);
+  ASSERT_EQ(y.rows(), 6);
+  ASSERT_EQ(y.cols(), kWidth);
+  for (int64_t row = 0; row < 2; ++row) {
+    for (int64_t column = 0; column < 3; ++column) {
+      const int64_t corner = 2 * row * kColumns + 2 * column;
+      for (int64_t i = 0; i < kWidth; ++i) {
+        double sum = 0;
+        for (const int64_t patch : {corner, corner + 1, corner + kColumns, corner + kColumns + 1}) {
+          sum += x.row(patch)[i];
+        }
+        EXPECT_NEAR(y.row(row * 3 + column)[i], 3.0 * sum / 4, 1e-5);
+      }
+    }
+  }
+}
+
+TEST(CpuBackendTest, StandardiseSubtractsBeforeItScales) {
+  const Tensor x = random_rows(2, 20);
+  const Vector bias = random_values(20, 4), scale = random_values(20, 5);
+  const Tensor y = CpuBackend({.threads = 1}).standardise(x, bias, scale);
+  for (int64_t r = 0; r < 2; ++r) {
+    for (int64_t i = 0; i < 20; ++i) {
+      EXPECT_NEAR(y.row(r)[i], (double{x.row(r)[i]} - bias[i]) * scale[i], 1e-6);
+    }
+  }
+}
+
 }  // namespace
 }  // namespace octavo

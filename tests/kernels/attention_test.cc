@@ -87,7 +87,8 @@ class Head {
 /// [positions, group, dim] for queries made of the same numbers whatever the tile: row i belongs to
 /// position i / group.
 std::vector<float> attend(const Kernels& k, const Head& head, int64_t group, int64_t first,
-                          int64_t positions, int64_t window, const std::vector<float>& queries) {
+                          int64_t positions, int64_t window, const std::vector<float>& queries,
+                          int64_t seen_ahead = 0) {
   const int64_t dim = head.dim();
   std::vector<float> out(static_cast<size_t>(positions * group * dim), NAN);
   const AttentionTile tile = {
@@ -100,6 +101,7 @@ std::vector<float> attend(const Kernels& k, const Head& head, int64_t group, int
       .kv = head.view(),
       .out = out.data(),
       .out_stride = group * dim,
+      .seen_ahead = seen_ahead,
   };
   std::vector<float> partial(static_cast<size_t>(tile.rows() * partial_stride(dim)), NAN);
   std::vector<float> scores(static_cast<size_t>(tile.rows() * kScoreStride), NAN);
@@ -113,10 +115,11 @@ std::vector<float> attend(const Kernels& k, const Head& head, int64_t group, int
 
 /// The same for one row, in double.
 std::vector<double> reference(const Head& head, const float* query, int64_t position,
-                              int64_t window) {
+                              int64_t window, int64_t seen_ahead = 0) {
   const int64_t begin = window > 0 ? std::max<int64_t>(0, position - window + 1) : 0;
+  const int64_t end = std::max(position + 1, seen_ahead);
   std::vector<double> weights;
-  for (int64_t p = begin; p <= position; ++p) {
+  for (int64_t p = begin; p < end; ++p) {
     double dot = 0;
     for (int64_t i = 0; i < head.dim(); ++i) dot += double{query[i]} * head.at(Plane::kKeys, p, i);
     weights.push_back(dot);
@@ -125,7 +128,7 @@ std::vector<double> reference(const Head& head, const float* query, int64_t posi
   double sum = 0;
   for (double& w : weights) sum += w = std::exp(w - top);
   std::vector<double> out(static_cast<size_t>(head.dim()), 0.0);
-  for (int64_t p = begin; p <= position; ++p) {
+  for (int64_t p = begin; p < end; ++p) {
     for (int64_t i = 0; i < head.dim(); ++i) {
       out[i] += weights[p - begin] / sum * head.at(Plane::kValues, p, i);
     }
@@ -198,6 +201,56 @@ TEST_P(EveryIsaAttention, WhatAQueryDoesNotSeeCannotTouchIt) {
     for (size_t i = kBad * kGroup * kDim; i < poisoned.size(); ++i) {
       ASSERT_TRUE(std::isnan(poisoned[i])) << i;
     }
+  }
+}
+
+// Pictures: the rest of one is seen too, however far; of what is behind, no more than the window.
+TEST_P(EveryIsaAttention, KeysAheadAreSeen) {
+  struct Case {
+    int64_t dim, group, first, positions, window, seen_ahead;
+  };
+  for (const Case& c :
+       {Case{80, 1, 0, 70, 0, 70}, Case{80, 1, 64, 64, 0, 150}, Case{32, 2, 30, 1, 8, 200},
+        Case{48, 3, 40, 33, 11, 73}, Case{16, 2, 1000, 40, 100, 2100},
+        Case{32, 8, 2000, 8, 1024, 2008}, Case{32, 1, 100, 20, 1, 110}}) {
+    const int64_t keys = std::max(c.first + c.positions, c.seen_ahead);
+    const auto queries = random_values(keys * c.group * c.dim, 0.7f);
+    for (const KvFormat format : kFormats) {
+      const Head head(k(), format, c.dim, keys);
+      const auto out =
+          attend(k(), head, c.group, c.first, c.positions, c.window, queries, c.seen_ahead);
+      for (int64_t i = 0; i < c.positions; ++i) {
+        const int64_t position = c.first + i;
+        const auto one = attend(k(), head, c.group, position, 1, c.window, queries, c.seen_ahead);
+        ASSERT_EQ(std::memcmp(one.data(), &out[i * c.group * c.dim], one.size() * 4), 0)
+            << "another tile, position " << position;
+        for (int64_t g = 0; g < c.group; ++g) {
+          const int64_t row = i * c.group + g;
+          const float* query = queries.data() + (c.first * c.group + row) * c.dim;
+          const auto expected = reference(head, query, position, c.window, c.seen_ahead);
+          for (int64_t d = 0; d < c.dim; ++d) {
+            ASSERT_NEAR(out[row * c.dim + d], expected[d], 3e-6)
+                << "dim " << c.dim << " position " << position;
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST_P(EveryIsaAttention, NothingBeyondWhatIsSeenAheadCanTouchAQuery) {
+  constexpr int64_t kDim = 32, kGroup = 2, kFirst = 70, kCount = 50, kEnd = 140, kWindow = 30;
+  for (const KvFormat format : kFormats) {
+    const auto queries = random_values(300 * kGroup * kDim, 0.7f);
+    Head head(k(), format, kDim, 300);
+    const auto clean = attend(k(), head, kGroup, kFirst, kCount, kWindow, queries, kEnd);
+    for (int64_t p = 0; p <= kFirst - kWindow; ++p) head.poison(p);
+    for (int64_t p = kEnd; p < 300; ++p) head.poison(p);
+    const auto poisoned = attend(k(), head, kGroup, kFirst, kCount, kWindow, queries, kEnd);
+    EXPECT_EQ(std::memcmp(clean.data(), poisoned.data(), clean.size() * 4), 0);
+    head.poison(kEnd - 1);
+    const auto touched = attend(k(), head, kGroup, kFirst, kCount, kWindow, queries, kEnd);
+    for (const float x : touched) ASSERT_TRUE(std::isnan(x));
   }
 }
 

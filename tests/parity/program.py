@@ -25,7 +25,8 @@ def run(*arguments, timeout=120, stdin=None, check=True):
     return result
 
 
-def logits(folder, tokens, exact=True, chunk=None, threads=1):
+def logits(folder, tokens, exact=True, chunk=None, threads=1, images=(), image_tokens=None,
+           features_out=None):
     """float32 [tokens, vocab] of one teacher-forced pass."""
     with tempfile.TemporaryDirectory(prefix="octavo-logits-") as scratch:
         out = Path(scratch) / "logits.safetensors"
@@ -33,6 +34,10 @@ def logits(folder, tokens, exact=True, chunk=None, threads=1):
                      "--out", out, "--threads", threads]
         arguments += ["--exact"] if exact else []
         arguments += ["--chunk", chunk] if chunk else []
+        arguments += ["--image-tokens", image_tokens] if image_tokens else []
+        arguments += ["--features-out", features_out] if features_out else []
+        for image in images:
+            arguments += ["--image", image]
         run(*arguments)
         dtype, array = safetensors_io.read(out)["logits"]
         assert dtype == "F32"

@@ -61,7 +61,7 @@ CAUSAL = {"use_bidirectional_attention": None}
 # `plain` holds them whole.
 KINDS = {
     "standardised": (
-        text_config(**SMALL, layer_types=pattern("ssfs")), vision_config(standardize=True)),
+        text_config(**SMALL, layer_types=pattern("sfssf")), vision_config(standardize=True)),
     "clipped": (
         text_config(**SMALL, layer_types=pattern("ssf"), **DENSE, **CAUSAL),
         vision_config(use_clipped_linears=True, hidden_size=96, num_attention_heads=4,
