@@ -4,6 +4,16 @@
 #include "session/model_impl.h"
 
 namespace octavo {
+namespace {
+
+int64_t media_tokens(const Model::Impl& model, const ContentPart& part,
+                     const GenerationOptions& config) {
+  const GenerationSettings settings = resolve(merged(model.defaults, config), model.vocab_size);
+  if (!model.vision) refuse_pictures();
+  return soft_tokens(part, model.vision->shape(), settings.media);
+}
+
+}  // namespace
 
 Model::Model(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
@@ -24,6 +34,18 @@ int64_t Model::context_length() const {
 }
 uint64_t Model::bytes_per_token() const {
   return impl_->bytes_per_token;
+}
+
+bool Model::can_see() const {
+  return impl_->vision != nullptr;
+}
+
+int64_t Model::image_tokens(const ImageInput& image, const GenerationOptions& config) const {
+  return media_tokens(*impl_, image, config);
+}
+
+int64_t Model::video_tokens(const VideoInput& video, const GenerationOptions& config) const {
+  return media_tokens(*impl_, video, config);
 }
 
 std::vector<int32_t> Model::encode(std::string_view text) const {

@@ -67,6 +67,17 @@ class ScriptedDecoder : public Decoder {
 
 }  // namespace
 
+void ScriptedModel::open_eyes(uint64_t cache_bytes) {
+  const auto encode = [this](const ImagePatches& patches) {
+    while_encoding();
+    encoded.push_back(patches.rows * patches.columns / 9);
+    Tensor features(encoded.back(), 16);
+    std::fill_n(features.row(0), 16, static_cast<float>(patches.values[0]));
+    return features;
+  };
+  impl->vision = std::make_shared<Vision>(VisionShape{}, encode, cache_bytes);
+}
+
 std::shared_ptr<ScriptedModel> scripted_model(Script script) {
   static const std::string folder = std::string(OCTAVO_SOURCE_DIR) + "/models/capitals";
   auto model = std::make_shared<ScriptedModel>();
