@@ -204,6 +204,8 @@ TEST(ImagesTest, AVideoIsFramesWithTheirTimes) {
   EXPECT_EQ(result.images_encoded, 5);
   EXPECT_EQ(result.image_tokens, 4 * 64 + 256);
   EXPECT_EQ(json::parse(session.history())[0]["content"][1]["type"], "video");
+  // The same as expanding the text and then tokenising it, as the reference does.
+  EXPECT_EQ(script->impl->tokenizer->encode(script->prompt_text(0)), script->prompts[0]);
 }
 
 TEST(ImagesTest, VideosAreSampledEvenly) {
