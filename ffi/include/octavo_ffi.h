@@ -1,4 +1,5 @@
-// C interface of the ffi crate: the ecosystem's own tokenizer and template engine.
+// C interface of the ffi crate: the ecosystem's own tokenizer, template engine and decoders of
+// pictures.
 //
 // Every function that can fail returns an OctavoFfiStatus; the message of the calling thread's last
 // failure is then in octavo_ffi_error(). No function aborts, throws or prints. Handles may be used
@@ -85,6 +86,51 @@ OctavoFfiText octavo_ffi_builtin_template(void);
 OctavoFfiStatus octavo_ffi_template_render(const OctavoFfiTemplate* chat_template,
                                            const char* context_json, size_t size,
                                            OctavoFfiBytes* out);
+
+// Pictures. A failure's message says what is wrong with the file, without naming it.
+
+typedef struct OctavoFfiImageLimits {
+  uint64_t max_pixels;            // width times height, compared before anything is decoded
+  uint32_t max_frames;            // of an animation
+  uint64_t max_animation_pixels;  // width times height times frames of an animation
+  uint64_t max_milliseconds;      // for all frames of an animation
+} OctavoFfiImageLimits;
+
+// 8-bit RGB, row by row: 3 * width * height bytes.
+typedef struct OctavoFfiImage {
+  uint32_t width;
+  uint32_t height;
+  OctavoFfiBytes rgb;
+} OctavoFfiImage;
+
+// Decodes PNG, JPEG, WebP, GIF (the first frame) or BMP, told apart by their content, and turns
+// the picture as its EXIF says. Alpha is dropped; of 16 bits the high byte is kept.
+OctavoFfiStatus octavo_ffi_image_decode(const uint8_t* data, size_t size,
+                                        const OctavoFfiImageLimits* limits, OctavoFfiImage* out);
+
+typedef struct OctavoFfiAnimation OctavoFfiAnimation;
+
+// Opens an animated GIF or WebP. The bytes are copied.
+OctavoFfiStatus octavo_ffi_animation_open(const uint8_t* data, size_t size,
+                                          const OctavoFfiImageLimits* limits,
+                                          OctavoFfiAnimation** out);
+void octavo_ffi_animation_free(OctavoFfiAnimation* animation);
+uint32_t octavo_ffi_animation_frames(const OctavoFfiAnimation* animation);
+
+// Milliseconds that a frame is shown, as the file says.
+uint32_t octavo_ffi_animation_delay(const OctavoFfiAnimation* animation, uint32_t frame);
+
+// Decodes on to a frame; frames are read in rising order, by one thread at a time.
+OctavoFfiStatus octavo_ffi_animation_read(OctavoFfiAnimation* animation, uint32_t frame,
+                                          OctavoFfiImage* out);
+
+// Bytes and text.
+
+// SHA-256 of the bytes, written to digest[0..32).
+void octavo_ffi_sha256(const uint8_t* data, size_t size, uint8_t* digest);
+
+// Decodes base64 of the standard alphabet, with padding and nothing else in between.
+OctavoFfiStatus octavo_ffi_base64_decode(const char* text, size_t size, OctavoFfiBytes* out);
 
 #ifdef __cplusplus
 }

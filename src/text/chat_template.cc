@@ -1,11 +1,11 @@
 #include "text/chat_template.h"
 
 #include <octavo_ffi.h>
+#include <octavo_ffi_error.h>
 
 #include "base/fail.h"
 #include "base/mapped_file.h"
 #include "checkpoint/json_file.h"
-#include "text/ffi_error.h"
 
 namespace octavo {
 namespace {

@@ -1,12 +1,12 @@
 #include "text/tokenizer.h"
 
 #include <octavo_ffi.h>
+#include <octavo_ffi_error.h>
 
 #include <array>
 
 #include "base/fail.h"
 #include "base/mapped_file.h"
-#include "text/ffi_error.h"
 #include "text/token_bytes.h"
 #include "text/utf8.h"
 

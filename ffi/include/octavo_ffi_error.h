@@ -1,4 +1,4 @@
-// text: failures of the ffi crate as exceptions.
+// The last failure of the ffi crate as a string.
 #pragma once
 
 #include <octavo_ffi.h>
