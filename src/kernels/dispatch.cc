@@ -49,7 +49,8 @@ const std::vector<Isa>& isas() {
 }  // namespace
 
 int64_t exact_scratch_floats(const MatrixView& m) {
-  return kPanelRows * padded(m.cols) + 4 * padded(m.groups()) + kTileRows * kTileTokens * kLanes;
+  const int64_t cols = padded(m.cols), rows = panel_rows(cols);
+  return rows * cols + 4 * padded(m.groups()) + rows * kTileTokens * kLanes;
 }
 
 int64_t integer_scratch_bytes(const MatrixView& m, int64_t tokens) {

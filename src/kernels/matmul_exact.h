@@ -2,6 +2,9 @@
 // Part of body.h: see there.
 #pragma once
 
+#include <algorithm>
+#include <type_traits>
+
 #include "kernels/formats.h"
 #include "kernels/kernels.h"
 #include "kernels/panel_sizes.h"
@@ -10,9 +13,15 @@
 namespace octavo {
 namespace {
 
-// Columns of a tile: 4 rows of 2 KiB stay in the first-level cache while tokens
-// pass by.
-constexpr int64_t kTileChunks = 32;
+/// A block of weights that the tiles of tokens read again and again, measured: where a vector is
+/// one register the second-level cache keeps up with a whole panel, elsewhere 8 rows of 2 KiB stay
+/// in the first.
+template <class V>
+struct WeightBlock {
+  static constexpr bool kWide = V::kParts == 1;
+  static constexpr int64_t kRows = kWide ? 48 : 8;
+  static constexpr int64_t kChunks = kWide ? 64 : 32;  // of 16 columns
+};
 
 /// Products of kRows rows with one token, straight from the stored form.
 template <class V, class Format, int kRows>
@@ -76,42 +85,50 @@ void dot_tail(const float* rows, int64_t stride, const float* const* x, int64_t 
   dot_tile<V, kRows, kTokens>(rows, stride, x, offset, chunks, sums, row_stride);
 }
 
-/// The same for any number of tokens.
-template <class V, int kRows>
-void dot_tiles(const float* rows, int64_t stride, const float* const* x, int64_t tokens,
-               int64_t offset, int64_t chunks, float* sums) {
+/// sums[r * row_stride + t * 16 ..] += the products of chunks [0, chunks) of `count` decoded rows
+/// and any number of tokens. The inputs of one tile of tokens stay in the first-level cache while
+/// the rows pass by.
+template <class V>
+void dot_block(const float* rows, int64_t count, int64_t stride, const float* const* x,
+               int64_t tokens, int64_t offset, int64_t chunks, float* sums, int64_t row_stride) {
   constexpr int kTile = V::kTokenTile;
-  constexpr int64_t kRowStride = kTileTokens * 16;
-  int64_t t = 0;
-  for (; t + kTile <= tokens; t += kTile) {
-    dot_tile<V, kRows, kTile>(rows, stride, x + t, offset, chunks, sums + t * 16, kRowStride);
-  }
-  if (t < tokens) {
-    dot_tail<V, kRows, kTile - 1>(rows, stride, x + t, tokens - t, offset, chunks, sums + t * 16,
-                                  kRowStride);
+  for (int64_t t = 0; t < tokens; t += kTile) {
+    const auto tile = [&](auto row_count, int64_t row) {
+      constexpr int kRows = decltype(row_count)::value;
+      float* out = sums + row * row_stride + t * 16;
+      if (t + kTile <= tokens) {
+        dot_tile<V, kRows, kTile>(rows + row * stride, stride, x + t, offset, chunks, out,
+                                  row_stride);
+      } else {
+        dot_tail<V, kRows, kTile - 1>(rows + row * stride, stride, x + t, tokens - t, offset,
+                                      chunks, out, row_stride);
+      }
+    };
+    int64_t row = 0;
+    for (; row + kTileRows <= count; row += kTileRows) {
+      tile(std::integral_constant<int, kTileRows>(), row);
+    }
+    for (; row < count; ++row) tile(std::integral_constant<int, 1>(), row);
   }
 }
 
-/// Outputs of `count` <= kTileRows decoded rows and up to kTileTokens tokens.
+/// Outputs of a panel of decoded rows and up to kTileTokens tokens.
 template <class V>
-void dot_rows(const float* rows, int64_t count, int64_t chunks, const float* const* x,
-              int64_t tokens, float* const* y, int64_t row, float* sums) {
-  for (int64_t i = 0; i < count * kTileTokens * 16; ++i) sums[i] = 0.0f;
+void dot_panel(const float* rows, int64_t count, int64_t chunks, const float* const* x,
+               int64_t tokens, float* const* y, int64_t row, float* sums) {
+  constexpr int64_t kRowStride = kTileTokens * 16;
+  std::fill(sums, sums + count * kRowStride, 0.0f);
   const int64_t stride = chunks * 16;
-  for (int64_t c = 0; c < chunks; c += kTileChunks) {
-    const int64_t some = chunks - c < kTileChunks ? chunks - c : kTileChunks;
-    if (count == kTileRows) {
-      dot_tiles<V, kTileRows>(rows + c * 16, stride, x, tokens, c * 16, some, sums);
-      continue;
-    }
-    for (int64_t i = 0; i < count; ++i) {
-      dot_tiles<V, 1>(rows + i * stride + c * 16, stride, x, tokens, c * 16, some,
-                      sums + i * kTileTokens * 16);
+  for (int64_t c = 0; c < chunks; c += WeightBlock<V>::kChunks) {
+    const int64_t some = std::min(WeightBlock<V>::kChunks, chunks - c);
+    for (int64_t r = 0; r < count; r += WeightBlock<V>::kRows) {
+      dot_block<V>(rows + r * stride + c * 16, std::min(WeightBlock<V>::kRows, count - r), stride,
+                   x, tokens, c * 16, some, sums + r * kRowStride, kRowStride);
     }
   }
-  for (int64_t i = 0; i < count; ++i) {
+  for (int64_t r = 0; r < count; ++r) {
     for (int64_t t = 0; t < tokens; ++t) {
-      y[t][row + i] = V::load(sums + (i * kTileTokens + t) * 16).sum();
+      y[t][row + r] = V::load(sums + r * kRowStride + t * 16).sum();
     }
   }
 }
@@ -140,13 +157,14 @@ template <class V, class Format>
 void matmul_format(const MatrixView& m, int64_t row_begin, int64_t row_end, const float* const* x,
                    int64_t tokens, float* const* y, float* scratch) {
   const int64_t chunks = padded(m.cols) / 16, groups = m.groups();
-  float* sides = scratch + kPanelRows * chunks * 16;
+  const int64_t panel = panel_rows(chunks * 16);
+  float* sides = scratch + panel * chunks * 16;
   float* sums = sides + 4 * padded(groups);
   if (tokens == 1) {
     return matmul_one_token<V, Format>(m, row_begin, row_end, x[0], y[0], sides);
   }
-  for (int64_t r = row_begin; r < row_end; r += kPanelRows) {
-    const int64_t count = row_end - r < kPanelRows ? row_end - r : kPanelRows;
+  for (int64_t r = row_begin; r < row_end; r += panel) {
+    const int64_t count = row_end - r < panel ? row_end - r : panel;
     for (int64_t i = 0; i < count; ++i) {
       Row row = row_of<V>(m, r + i);
       decode_sides<V, Format>(row, groups, sides);
@@ -156,10 +174,7 @@ void matmul_format(const MatrixView& m, int64_t row_begin, int64_t row_end, cons
     }
     for (int64_t t = 0; t < tokens; t += kTileTokens) {
       const int64_t some = tokens - t < kTileTokens ? tokens - t : kTileTokens;
-      for (int64_t i = 0; i < count; i += kTileRows) {
-        const int64_t part = count - i < kTileRows ? count - i : kTileRows;
-        dot_rows<V>(scratch + i * chunks * 16, part, chunks, x + t, some, y + t, r + i, sums);
-      }
+      dot_panel<V>(scratch, count, chunks, x + t, some, y + t, r, sums);
     }
   }
 }
