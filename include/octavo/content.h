@@ -32,11 +32,12 @@ class ImageInput {
   const Image& pixels() const { return *pixels_; }  // for Octavo's own parts
 
  private:
+  friend class VideoInput;
   explicit ImageInput(Image pixels);
   std::shared_ptr<const Image> pixels_;
 };
 
-struct VideoFrame {
+struct FrameInput {
   ImageInput image;
   double seconds = 0;  // since the beginning; at least 0
 };
@@ -44,17 +45,17 @@ struct VideoFrame {
 /// Pictures with the times at which they are shown. At most 32 are taken, spread evenly.
 class VideoInput {
  public:
-  /// A folder of pictures in the order of their names, or an animated GIF or WebP. Throws
-  /// octavo::Error naming the file.
-  static VideoInput from_path(const std::filesystem::path& path);
+  /// An animated GIF or WebP, or a folder of pictures in the order of their names (2 before 10),
+  /// which are shown `frames_per_second` after each other. Throws octavo::Error naming the file.
+  static VideoInput from_path(const std::filesystem::path& path, double frames_per_second = 24);
   /// Throws kBadRequest for no frames or a time that is negative or not a number.
-  static VideoInput from_frames(std::vector<VideoFrame> frames);
+  static VideoInput from_frames(std::vector<FrameInput> frames);
 
-  std::span<const VideoFrame> frames() const { return *frames_; }
+  std::span<const FrameInput> frames() const { return *frames_; }
 
  private:
-  explicit VideoInput(std::vector<VideoFrame> frames);
-  std::shared_ptr<const std::vector<VideoFrame>> frames_;
+  explicit VideoInput(std::vector<FrameInput> frames);
+  std::shared_ptr<const std::vector<FrameInput>> frames_;
 };
 
 /// Sound, which Octavo does not hear yet: a message with it is refused with kUnsupported.

@@ -74,6 +74,7 @@ class Chat {
         session_(model_, {.system = std::move(system)}) {}
 
   void attach(const MediaFlags& media) {
+    frames_per_second_ = media.frames_per_second;
     for (const std::string& path : media.images) attach_image(path);
     for (const std::string& path : media.videos) attach_video(path);
   }
@@ -147,7 +148,7 @@ class Chat {
   }
 
   void attach_video(const std::string& path) {
-    const VideoInput& video = attachments_.add_video(model_, path);
+    const VideoInput& video = attachments_.add_video(model_, path, frames_per_second_);
     say(fmt::format("Attached {}: {} frames, {} tokens.\n", printable(path), video.frames().size(),
                     model_.video_tokens(video, options_)));
   }
@@ -244,6 +245,7 @@ class Chat {
   GenerationOptions options_;
   ChatSession session_;
   Attachments attachments_;
+  double frames_per_second_ = 24;
   Result last_;
 };
 

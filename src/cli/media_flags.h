@@ -11,11 +11,12 @@ namespace octavo::cli {
 
 struct MediaFlags {
   std::vector<std::string> images, videos;  // paths
+  double frames_per_second = 24;            // of folders
 
   bool empty() const { return images.empty() && videos.empty(); }
 };
 
-/// --image and --video; returns them.
+/// --image, --video and --video-fps; returns them.
 std::vector<CLI::Option*> add_media_flags(CLI::App& command, MediaFlags& flags);
 
 /// What is attached to the next message.
@@ -23,7 +24,8 @@ class Attachments {
  public:
   /// Reads a file. Throws octavo::Error naming it, and for a model that cannot see.
   const ImageInput& add_image(const Model& model, const std::string& path);
-  const VideoInput& add_video(const Model& model, const std::string& path);
+  const VideoInput& add_video(const Model& model, const std::string& path,
+                              double frames_per_second);
   void add(const Model& model, const MediaFlags& flags);
 
   size_t count() const { return parts_.size(); }

@@ -3,23 +3,16 @@
 #include <utility>
 
 #include "base/fail.h"
-#include "image/wip.h"
+#include "image/data_url.h"
+#include "image/decode.h"
+#include "image/video.h"
 
 namespace octavo {
 namespace {
 
-constexpr size_t kMaxFrames = 32;
+constexpr int64_t kMaxFrames = 32;
+constexpr int64_t kMaxVideoPixels = int64_t{1} << 28;  // 32 frames of 3840 x 2160
 constexpr double kMaxSeconds = 1e6;
-
-/// At most kMaxFrames of them, spread evenly, the first one included.
-std::vector<VideoFrame> sampled(std::vector<VideoFrame> frames) {
-  if (frames.size() <= kMaxFrames) return frames;
-  std::vector<VideoFrame> kept;
-  for (size_t i = 0; i < kMaxFrames; ++i) {
-    kept.push_back(std::move(frames[i * frames.size() / kMaxFrames]));
-  }
-  return kept;
-}
 
 }  // namespace
 
@@ -57,19 +50,26 @@ int64_t ImageInput::height() const {
   return pixels_->height;
 }
 
-VideoInput::VideoInput(std::vector<VideoFrame> frames)
-    : frames_(std::make_shared<const std::vector<VideoFrame>>(std::move(frames))) {}
+VideoInput::VideoInput(std::vector<FrameInput> frames)
+    : frames_(std::make_shared<const std::vector<FrameInput>>(std::move(frames))) {}
 
-VideoInput VideoInput::from_path(const std::filesystem::path& path) {
-  std::vector<VideoFrame> frames;
-  for (auto& [image, seconds] : read_video(path)) {
-    frames.push_back(
-        {ImageInput::from_rgb(image.width, image.height, std::move(image.rgb)), seconds});
-  }
-  return from_frames(std::move(frames));
+VideoInput VideoInput::from_path(const std::filesystem::path& path, double frames_per_second) {
+  std::vector<FrameInput> frames;
+  int64_t pixels = 0;
+  const auto add = [&](VideoFrame frame) {
+    pixels += frame.image.width * frame.image.height;
+    if (pixels > kMaxVideoPixels) {
+      fail(ErrorCode::kBadFile, "{}: frames of more than {} pixels together", path.string(),
+           kMaxVideoPixels);
+    }
+    frames.push_back({ImageInput(std::move(frame.image)), frame.seconds});
+  };
+  visit_video(
+      path, {.max_frames = kMaxFrames, .frames_per_second = frames_per_second, .limits = {}}, add);
+  return VideoInput(std::move(frames));
 }
 
-VideoInput VideoInput::from_frames(std::vector<VideoFrame> frames) {
+VideoInput VideoInput::from_frames(std::vector<FrameInput> frames) {
   if (frames.empty()) fail(ErrorCode::kBadRequest, "video: has no frames");
   for (size_t i = 0; i < frames.size(); ++i) {
     const double seconds = frames[i].seconds;
@@ -78,7 +78,11 @@ VideoInput VideoInput::from_frames(std::vector<VideoFrame> frames) {
            kMaxSeconds);
     }
   }
-  return VideoInput(sampled(std::move(frames)));
+  std::vector<FrameInput> kept;
+  for (const int64_t index : sampled_frames(std::ssize(frames), kMaxFrames)) {
+    kept.push_back(std::move(frames[static_cast<size_t>(index)]));
+  }
+  return VideoInput(std::move(kept));
 }
 
 }  // namespace octavo

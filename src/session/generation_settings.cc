@@ -1,7 +1,6 @@
 #include "session/generation_settings.h"
 
 #include <algorithm>
-#include <iterator>
 #include <random>
 
 #include "base/fail.h"
@@ -40,9 +39,9 @@ int64_t count(std::string_view field, const std::optional<int64_t>& value, int64
 int64_t token_budget(std::string_view field, const std::optional<int64_t>& value,
                      int64_t otherwise) {
   const int64_t budget = value.value_or(otherwise);
-  if (std::ranges::find(kImageBudgets, budget) == std::end(kImageBudgets)) {
+  if (std::ranges::find(kImageTokenBudgets, budget) == kImageTokenBudgets.end()) {
     fail(ErrorCode::kBadRequest, "{}: {}, expected {}", field, budget,
-         fmt::join(kImageBudgets, ", "));
+         fmt::join(kImageTokenBudgets, ", "));
   }
   return budget;
 }

@@ -1,15 +1,13 @@
 #include "session/media.h"
 
 #include "base/fail.h"
-#include "image/wip.h"
+#include "image/video.h"
 
 namespace octavo {
 namespace {
 
-/// "mm:ss", whole seconds; hours are minutes above 59.
-std::string timestamp(double seconds) {
-  const auto whole = static_cast<int64_t>(seconds);
-  return fmt::format("{:02}:{:02}", whole / 60, whole % 60);
+PatchOptions patch_options(const VisionShape& shape, int64_t max_tokens) {
+  return {.max_soft_tokens = max_tokens, .patch_size = shape.patch_size, .pooling = shape.pooling};
 }
 
 class MediaPreparer {
@@ -25,9 +23,9 @@ class MediaPreparer {
 
   std::variant<std::string, Media> operator()(const VideoInput& video) const {
     Media media{true, {}};
-    for (const VideoFrame& frame : video.frames()) {
+    for (const FrameInput& frame : video.frames()) {
       media.pictures.push_back(picture(frame.image, budget_.video_tokens));
-      media.pictures.back().timestamp = timestamp(frame.seconds);
+      media.pictures.back().timestamp = video_time(frame.seconds);
     }
     return media;
   }
@@ -50,9 +48,7 @@ class MediaPreparer {
 }  // namespace
 
 Picture make_picture(const Image& pixels, const VisionShape& shape, int64_t max_tokens) {
-  ImagePatches patches = make_patches(
-      pixels,
-      {.patch_size = shape.patch_size, .pooling = shape.pooling, .max_soft_tokens = max_tokens});
+  ImagePatches patches = make_patches(pixels, patch_options(shape, max_tokens));
   Picture picture;
   picture.identity = content_hash(patches);
   picture.tokens = patches.rows * patches.columns / (shape.pooling * shape.pooling);
@@ -60,11 +56,11 @@ Picture make_picture(const Image& pixels, const VisionShape& shape, int64_t max_
   return picture;
 }
 
-int64_t soft_tokens(const ContentPart& part, const VisionShape& shape, const MediaBudget& budget) {
-  const auto prepared = std::visit(MediaPreparer(&shape, budget), part);
-  int64_t tokens = 0;
-  for (const Picture& picture : std::get<Media>(prepared).pictures) tokens += picture.tokens;
-  return tokens;
+int64_t soft_tokens(const ImageInput& image, const VisionShape& shape, int64_t max_tokens) {
+  const ImageSize size =
+      patched_size({image.height(), image.width()}, patch_options(shape, max_tokens));
+  const int64_t side = shape.patch_size * shape.pooling;
+  return size.height / side * (size.width / side);
 }
 
 void refuse_pictures() {

@@ -38,8 +38,6 @@ struct VisionShape {
 /// The picture with at most `max_tokens` soft tokens.
 Picture make_picture(const Image& pixels, const VisionShape& shape, int64_t max_tokens);
 
-/// The budgets that Gemma 4 was trained with.
-inline constexpr int64_t kImageBudgets[] = {70, 140, 280, 560, 1120};
 inline constexpr int64_t kDefaultImageTokens = 280, kDefaultVideoTokens = 70;
 
 struct MediaBudget {
@@ -47,8 +45,8 @@ struct MediaBudget {
   int64_t video_tokens = kDefaultVideoTokens;  // at most, per frame
 };
 
-/// Soft tokens of an image or of all frames of a video.
-int64_t soft_tokens(const ContentPart& part, const VisionShape& shape, const MediaBudget& budget);
+/// The soft tokens that it would have.
+int64_t soft_tokens(const ImageInput& image, const VisionShape& shape, int64_t max_tokens);
 
 /// Throws kUnsupported: the model cannot see.
 [[noreturn]] void refuse_pictures();

@@ -6,11 +6,10 @@
 namespace octavo {
 namespace {
 
-int64_t media_tokens(const Model::Impl& model, const ContentPart& part,
-                     const GenerationOptions& config) {
-  const GenerationSettings settings = resolve(merged(model.defaults, config), model.vocab_size);
+/// Checks what counting the tokens of pictures needs.
+MediaBudget media_budget(const Model::Impl& model, const GenerationOptions& config) {
   if (!model.vision) refuse_pictures();
-  return soft_tokens(part, model.vision->shape(), settings.media);
+  return resolve(merged(model.defaults, config), model.vocab_size).media;
 }
 
 }  // namespace
@@ -41,11 +40,17 @@ bool Model::can_see() const {
 }
 
 int64_t Model::image_tokens(const ImageInput& image, const GenerationOptions& config) const {
-  return media_tokens(*impl_, image, config);
+  const MediaBudget budget = media_budget(*impl_, config);
+  return soft_tokens(image, impl_->vision->shape(), budget.image_tokens);
 }
 
 int64_t Model::video_tokens(const VideoInput& video, const GenerationOptions& config) const {
-  return media_tokens(*impl_, video, config);
+  const MediaBudget budget = media_budget(*impl_, config);
+  int64_t tokens = 0;
+  for (const FrameInput& frame : video.frames()) {
+    tokens += soft_tokens(frame.image, impl_->vision->shape(), budget.video_tokens);
+  }
+  return tokens;
 }
 
 std::vector<int32_t> Model::encode(std::string_view text) const {

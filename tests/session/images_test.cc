@@ -208,23 +208,6 @@ TEST(ImagesTest, AVideoIsFramesWithTheirTimes) {
   EXPECT_EQ(script->impl->tokenizer->encode(script->prompt_text(0)), script->prompts[0]);
 }
 
-TEST(ImagesTest, VideosAreSampledEvenly) {
-  std::vector<VideoFrame> frames;
-  for (int i = 0; i < 100; ++i) frames.push_back({picture(1, 1, 1), i * 0.5});
-  const VideoInput video = VideoInput::from_frames(frames);
-  ASSERT_EQ(video.frames().size(), 32u);
-  EXPECT_EQ(video.frames()[0].seconds, 0);
-  EXPECT_EQ(video.frames()[1].seconds, 1.5);    // frame 3 = floor(100 / 32)
-  EXPECT_EQ(video.frames()[31].seconds, 48.0);  // frame 96 = floor(31 * 100 / 32)
-  frames.erase(frames.begin() + 32, frames.end());
-  EXPECT_EQ(VideoInput::from_frames(frames).frames().size(), 32u);
-  EXPECT_THAT(refusal(ErrorCode::kBadRequest, [] { VideoInput::from_frames({}); }),
-              HasSubstr("no frames"));
-  frames[3].seconds = -1;
-  EXPECT_THAT(refusal(ErrorCode::kBadRequest, [&] { VideoInput::from_frames(frames); }),
-              HasSubstr("frame 3"));
-}
-
 const std::string kCall = "<|tool_call>call:look{}<tool_call|>";
 const std::string kTools = R"([{"name": "look"}])";
 
@@ -356,19 +339,6 @@ TEST(ImagesTest, NoMediaTokenIsEverGenerated) {
     EXPECT_NE(ChatSession(script->model()).send("?", options).tokens.at(0), script->id(token));
     EXPECT_NE(script->model().complete("?", options).tokens.at(0), script->id(token));
   }
-}
-
-TEST(ImageInputTest, RawPixelsAreChecked) {
-  EXPECT_EQ(picture(0, 3, 2).width(), 3);
-  EXPECT_EQ(picture(0, 3, 2).height(), 2);
-  const auto refused = [](int64_t width, int64_t height, size_t bytes) {
-    return refusal(ErrorCode::kBadRequest,
-                   [&] { ImageInput::from_rgb(width, height, std::vector<uint8_t>(bytes)); });
-  };
-  EXPECT_THAT(refused(0, 2, 0), HasSubstr("0 x 2"));
-  EXPECT_THAT(refused(-1, -1, 3), HasSubstr("-1 x -1"));
-  EXPECT_THAT(refused(2, 2, 11), HasSubstr("11 bytes"));
-  EXPECT_THAT(refused(int64_t{1} << 40, 1, 3), HasSubstr("expected 1 to"));
 }
 
 }  // namespace
