@@ -25,12 +25,12 @@ std::string frames_text(const Media& video) {
     if (!text.empty()) text += ' ';
     text += frame.timestamp;
     text += ' ';
-    text += kVideo;
+    text += kImage;
   }
   return text;
 }
 
-/// The text with one placeholder per picture.
+/// The text with one <|image|> per picture: the vocabulary need not have <|video|>.
 std::string with_frames(std::string_view rendered, std::span<const Media> media) {
   std::string text;
   size_t done = 0, count = 0;
@@ -68,13 +68,13 @@ std::vector<const Picture*> all_pictures(std::span<const Media> media) {
 Prompt media_prompt(std::string_view rendered, std::span<const Media> media,
                     const Tokenizer& tokenizer, const SpecialTokens& special) {
   if (media.empty()) return {tokenizer.encode(rendered), {}};
-  if (!special.image || !special.video || !special.image_begin || !special.image_end) {
+  if (!special.image || !special.image_begin || !special.image_end) {
     fail(ErrorCode::kUnsupported, "tokenizer.json: lacks the tokens around pictures");
   }
   const std::vector<const Picture*> pictures = all_pictures(media);
   Prompt prompt;
   for (const int32_t token : tokenizer.encode(with_frames(rendered, media))) {
-    if (token != special.image && token != special.video) {
+    if (token != special.image) {
       prompt.tokens.push_back(token);
       continue;
     }
@@ -82,7 +82,9 @@ Prompt media_prompt(std::string_view rendered, std::span<const Media> media,
     prompt.tokens.push_back(*special.image_begin);
     const auto count = static_cast<size_t>(picture.tokens);
     prompt.images.push_back({prompt.tokens.size(), count, picture.identity});
-    prompt.tokens.insert(prompt.tokens.end(), count, token);
+    const bool is_frame = !picture.timestamp.empty();
+    prompt.tokens.insert(prompt.tokens.end(), count,
+                         is_frame ? special.video.value_or(token) : token);
     prompt.tokens.push_back(*special.image_end);
   }
   return prompt;

@@ -208,6 +208,14 @@ TEST(ImagesTest, AVideoIsFramesWithTheirTimes) {
   EXPECT_EQ(script->impl->tokenizer->encode(script->prompt_text(0)), script->prompts[0]);
 }
 
+TEST(ImagesTest, AVocabularyWithoutAVideoTokenHasFramesOfImageTokens) {
+  auto script = seeing_model({"a"});
+  script->impl->special.video.reset();
+  ChatSession session(script->model());
+  session.send({VideoInput::from_frames({{picture(1), 0}, {picture(2), 1}})});
+  EXPECT_THAT(script->prompt_text(0), HasSubstr("00:00 " + run_of() + " 00:01 " + run_of()));
+}
+
 const std::string kCall = "<|tool_call>call:look{}<tool_call|>";
 const std::string kTools = R"([{"name": "look"}])";
 

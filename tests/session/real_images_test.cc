@@ -6,6 +6,7 @@
 
 #include "../seeing_demo.h"
 #include "cold_model.h"
+#include "engine/logprobs.h"
 #include "octavo/octavo.h"
 
 namespace octavo {
@@ -64,6 +65,28 @@ TEST(RealImagesTest, APictureChangesTheAnswer) {
   EXPECT_FALSE(equal(of({picture(1), "What?"}), of({picture(2), "What?"})));
   EXPECT_FALSE(equal(of({picture(1), "What?"}), of({"What?", picture(1)})));
   EXPECT_TRUE(equal(of({picture(1), "What?"}), of({picture(1), "What?"})));
+}
+
+TEST(RealImagesTest, APromptIsWhatTheModelWouldBeGivenByHand) {
+  const auto model = LanguageModel::load(SeeingDemo::folder(), {.threads = 1});
+  const ImagePatches patches = make_patches(picture(5).pixels(), {.max_soft_tokens = 70});
+  const Tensor features = model->encode_image(patches);
+  std::string text = "<bos><|turn>user\nWhat is<|image>";
+  for (int64_t i = 0; i < features.rows(); ++i) text += "<|image|>";
+  text += "<image|>?<turn|>\n<|turn>model\n<|channel>thought\n<channel|>";
+  const std::vector<int32_t> tokens = warm_model().encode(text);
+  const int32_t placeholder = warm_model().encode("<|image|>").at(0);
+  const ImageRun run{std::ranges::find(tokens, placeholder) - tokens.begin(), &features};
+  KvCache cache = model->make_cache();
+  const Segment segment{&cache, std::ssize(tokens)};
+  const int64_t last = std::ssize(tokens) - 1;
+  std::vector<float> logits(static_cast<size_t>(warm_model().vocab_size()));
+  model->forward({tokens, {&segment, 1}, {&last, 1}, {&run, 1}}, logits);
+
+  const Result result = ChatSession(warm_model()).send({"What is ", picture(5), "?"}, kOptions);
+  EXPECT_EQ(result.image_tokens, features.rows());
+  const TokenLogprob expected = token_logprob(logits, result.tokens.at(0), 20);
+  EXPECT_TRUE(equal({{expected}}, {{result.logprobs.at(0)}}));
 }
 
 TEST(RealImagesTest, ReuseGivesTheLogitsOfAColdCache) {
