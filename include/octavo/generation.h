@@ -46,6 +46,10 @@ struct GenerationOptions {
   std::optional<int64_t> thinking_token_budget{};     // reasoning is closed after so many tokens
   std::optional<bool> include_reasoning{};            // true, except for ReasoningEffort::kNone
 
+  // Pictures of the messages of this call: 70, 140, 280, 560 or 1120.
+  std::optional<int64_t> image_tokens{};  // most tokens of an image; the checkpoint's, else 280
+  std::optional<int64_t> video_tokens{};  // most tokens of a frame of a video; 70
+
   std::optional<int> logprobs{};  // per token: its own and this many best alternatives; [0, 20]
 };
 
@@ -82,7 +86,7 @@ struct TokenLogprob {
 };
 
 struct Performance {
-  double ttft_ms = 0;        // from the call to the first token: rendering, prefill, first sample
+  double ttft_ms = 0;  // from the call to the first token: pictures, rendering, prefill, sample
   double prefill_tok_s = 0;  // prompt tokens that were not cached / time to the first token
   double decode_tok_s = 0;   // (generated - 1) / time after the first token; 0 for one token
 };
@@ -98,6 +102,8 @@ struct Result {
   int64_t prompt_tokens = 0;
   int64_t reasoning_tokens = 0;
   int64_t cached_tokens = 0;       // prompt tokens whose keys and values were still in the cache
+  int64_t image_tokens = 0;        // prompt tokens that stand for pictures
+  int64_t images_encoded = 0;      // pictures whose features were in no cache
   int64_t pending_tool_calls = 0;  // calls without a result; > 0: the next call is send_tool_result
   uint64_t seed = 0;               // repeats this answer where the same seed is given
   std::string raw_text;            // all tokens, control tokens included

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "octavo/content.h"
 #include "octavo/generation.h"
 
 namespace octavo {
@@ -19,6 +20,7 @@ struct LoadOptions {
   int kv_bits = 16;            // 8: half the memory for keys and values, less accurate
   int64_t context_length = 0;  // 0 = the checkpoint's own; never more than that
   int prefill_chunk = 512;     // prompt tokens per forward pass; results do not depend on it
+  uint64_t image_cache_bytes = uint64_t{256} << 20;  // encoded pictures kept for later prompts
 };
 
 /// How far the weights are on their way from disk to memory. A model works meanwhile, more slowly.
@@ -40,6 +42,12 @@ class Model {
   int64_t vocab_size() const;
   int64_t context_length() const;
   uint64_t bytes_per_token() const;  // weight bytes read per decoded token
+
+  bool can_see() const;  // pictures and videos; a model may have been saved without its eyes
+  /// Prompt tokens that stand for an image, or for all frames of a video, under `config`'s budget.
+  /// Throws kUnsupported for a model that cannot see.
+  int64_t image_tokens(const ImageInput& image, const GenerationOptions& config = {}) const;
+  int64_t video_tokens(const VideoInput& video, const GenerationOptions& config = {}) const;
 
   /// Ids of `text`, control tokens in it included; no BOS is added.
   std::vector<int32_t> encode(std::string_view text) const;

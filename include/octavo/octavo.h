@@ -1,6 +1,7 @@
 // Everything of Octavo's public interface.
 #pragma once
 
+#include "octavo/content.h"
 #include "octavo/error.h"
 #include "octavo/generation.h"
 #include "octavo/model.h"

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "octavo/content.h"
 #include "octavo/generation.h"
 #include "octavo/model.h"
 
@@ -33,12 +34,24 @@ class ChatSession {
   Result send_stream(std::string_view text, const GenerationOptions& config,
                      const EventCallback& callback);
 
+  /// The same with pictures and videos among the texts. They stay in the history; each is encoded
+  /// once and, while its part of the prompt is cached, not looked at again. Throws kUnsupported for
+  /// a model that cannot see, and for sound.
+  Result send(const Content& content, const GenerationOptions& config = {});
+  Result send_stream(const Content& content, const GenerationOptions& config,
+                     const EventCallback& callback);
+
   /// Answers one outstanding tool call, in any order. The model goes on with the last one; before
   /// that the result holds no tokens, kToolCalls and the number of calls still pending. An error's
   /// content is marked as such for the model.
   Result send_tool_result(std::string_view id, std::string_view content, bool is_error = false,
                           const GenerationOptions& config = {});
   Result send_tool_result_stream(std::string_view id, std::string_view content, bool is_error,
+                                 const GenerationOptions& config, const EventCallback& callback);
+  /// The same with pictures, which the model gets behind the texts.
+  Result send_tool_result(std::string_view id, const Content& content, bool is_error = false,
+                          const GenerationOptions& config = {});
+  Result send_tool_result_stream(std::string_view id, const Content& content, bool is_error,
                                  const GenerationOptions& config, const EventCallback& callback);
 
   /// Ends the running turn at the next token (or prefill chunk) with kCancelled.

@@ -2,6 +2,7 @@
 #include <atomic>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <fstream>
 #include <memory>
 #include <optional>
@@ -11,6 +12,7 @@
 #include "cli/answer_printer.h"
 #include "cli/cli.h"
 #include "cli/line_reader.h"
+#include "cli/media_flags.h"
 #include "cli/model_flags.h"
 
 namespace octavo::cli {
@@ -21,6 +23,8 @@ constexpr const char* kHelp =
     "/reset          forget the conversation\n"
     "/system TEXT    new system prompt (none if empty); forgets the conversation\n"
     "/think on|off   whether the model thinks before it answers\n"
+    "/image FILE     attach a picture to the next message (without FILE: drop what is attached)\n"
+    "/video PATH     attach a folder of frames or an animated GIF or WebP\n"
     "/stats          figures of the last answer\n"
     "/save FILE      write the conversation as JSON\n"
     "/quit           leave (also Ctrl-D)\n"
@@ -48,12 +52,32 @@ class InterruptGuard {
   struct sigaction before_ = {};
 };
 
+/// A path as typed at a prompt where no shell expands it: "~/" is the home folder, quotes around
+/// it and spaces at its ends are dropped.
+std::string path_of(std::string text) {
+  constexpr const char* kSpaces = " \t";
+  text.erase(0, text.find_first_not_of(kSpaces));
+  text.erase(text.find_last_not_of(kSpaces) + 1);
+  if (text.size() > 1 && (text.front() == '"' || text.front() == '\'') &&
+      text.back() == text.front()) {
+    return text.substr(1, text.size() - 2);
+  }
+  const char* home = std::getenv("HOME");
+  return text.starts_with("~/") && home != nullptr ? home + text.substr(1) : text;
+}
+
 class Chat {
  public:
   Chat(Model model, std::string system, GenerationOptions options)
       : model_(std::move(model)),
         options_(std::move(options)),
         session_(model_, {.system = std::move(system)}) {}
+
+  void attach(const MediaFlags& media) {
+    frames_per_second_ = media.frames_per_second;
+    for (const std::string& path : media.images) attach_image(path);
+    for (const std::string& path : media.videos) attach_video(path);
+  }
 
   void run() {
     std::optional<InterruptGuard> guard;
@@ -64,7 +88,7 @@ class Chat {
         if (!take(*line)) return;
       } catch (const Error& error) {
         if (error.code() == ErrorCode::kIo) throw;
-        fmt::print(stderr, "octavo: error: {}\n", printable(error.what(), 4000));
+        report(error);
       }
     }
   }
@@ -89,6 +113,7 @@ class Chat {
       say(kHelp);
     } else if (name == "/reset") {
       session_.reset();
+      attachments_.clear();
       say("The conversation is forgotten.\n");
     } else if (name == "/system") {
       session_ = ChatSession(model_, {.system = argument});
@@ -97,6 +122,15 @@ class Chat {
       options_.reasoning_effort =
           argument == "on" ? ReasoningEffort::kHigh : ReasoningEffort::kNone;
       say("Thinking is " + argument + ".\n");
+    } else if (name == "/image" && argument.empty()) {
+      attachments_.clear();
+      say("Nothing is attached.\n");
+    } else if (name == "/image") {
+      report_errors([&] { attach_image(path_of(argument)); });
+    } else if (name == "/video" && !argument.empty()) {
+      report_errors([&] { attach_video(path_of(argument)); });
+    } else if (name == "/audio") {
+      fail(ErrorCode::kUnsupported, "/audio: sound cannot be heard yet, only seen: /image, /video");
     } else if (name == "/stats") {
       say(stats());
     } else if (name == "/save" && !argument.empty()) {
@@ -107,10 +141,24 @@ class Chat {
     return true;
   }
 
+  void attach_image(const std::string& path) {
+    const ImageInput& image = attachments_.add_image(model_, path);
+    say(fmt::format("Attached {}: {} x {} pixels, {} tokens.\n", printable(path), image.width(),
+                    image.height(), model_.image_tokens(image, options_)));
+  }
+
+  void attach_video(const std::string& path) {
+    const VideoInput& video = attachments_.add_video(model_, path, frames_per_second_);
+    say(fmt::format("Attached {}: {} frames, {} tokens.\n", printable(path), video.frames().size(),
+                    model_.video_tokens(video, options_)));
+  }
+
+  /// What is attached stays so until a turn with it has succeeded.
   void answer(const std::string& text) {
     stream([&](const EventCallback& callback) {
-      return session_.send_stream(text, options_, callback);
+      return session_.send_stream(attachments_.with_text(text), options_, callback);
     });
+    if (last_.finish_reason != FinishReason::kCancelled) attachments_.clear();
     refuse_tool_calls();
     if (last_.finish_reason == FinishReason::kCancelled) say("(stopped; this turn is forgotten)\n");
     if (last_.finish_reason == FinishReason::kLength) say("(cut off at the token limit)\n");
@@ -162,10 +210,11 @@ class Chat {
     if (last_.num_tokens == 0) return "No answer yet.\n";
     const Performance& speed = last_.performance;
     return fmt::format(
-        "{} prompt tokens ({} cached), {} generated ({} of thinking), first after {:.0f} ms, "
+        "{} prompt tokens ({} cached, {} of pictures), {} generated ({} of thinking), first after "
+        "{:.0f} ms, "
         "{:.1f} tok/s prefill, {:.1f} tok/s decode, seed {}\n",
-        last_.prompt_tokens, last_.cached_tokens, last_.num_tokens, last_.reasoning_tokens,
-        speed.ttft_ms, speed.prefill_tok_s, speed.decode_tok_s, last_.seed);
+        last_.prompt_tokens, last_.cached_tokens, last_.image_tokens, last_.num_tokens,
+        last_.reasoning_tokens, speed.ttft_ms, speed.prefill_tok_s, speed.decode_tok_s, last_.seed);
   }
 
   void save(const std::string& path) {
@@ -175,23 +224,41 @@ class Chat {
     say(file ? "Saved.\n" : "Cannot write " + printable(path) + ".\n");
   }
 
+  /// A file that cannot be read is no reason to leave, as an output that cannot be written is.
+  template <class Action>
+  static void report_errors(const Action& action) {
+    try {
+      action();
+    } catch (const Error& error) {
+      report(error);
+    }
+  }
+
+  static void report(const Error& error) {
+    fmt::print(stderr, "octavo: error: {}\n", printable(error.what(), 4000));
+  }
+
   /// Remarks of the program are no part of the answers.
   static void say(const std::string& text) { fmt::print(stderr, "{}", text); }
 
   Model model_;
   GenerationOptions options_;
   ChatSession session_;
+  Attachments attachments_;
+  double frames_per_second_ = 24;
   Result last_;
 };
 
 struct ChatFlags {
   ModelFlags model;
   GenerationFlags generation;
+  MediaFlags media;
   std::string system;
 };
 
 void run_chat(const ChatFlags& flags) {
   Chat chat(flags.model.open(), flags.system, flags.generation.request());
+  chat.attach(flags.media);
   if (stdin_is_terminal()) fmt::print(stderr, "Type a message, or /help.\n");
   chat.run();
 }
@@ -203,13 +270,15 @@ void add_chat(CLI::App& app) {
   CLI::App* command = app.add_subcommand("chat", "Talk to a model");
   add_model_flags(*command, flags->model);
   command->add_option("--system", flags->system, "System prompt");
+  add_media_flags(*command, flags->media);
   add_generation_flags(*command, flags->generation);
   command->footer(
-      "Commands while chatting: /help /reset /system /think /stats /save /quit\n"
+      "Commands while chatting: /help /reset /system /think /image /video /stats /save /quit\n"
       "Ctrl-C stops an answer, Ctrl-D leaves.\n\n"
       "Examples:\n"
       "  octavo chat -m models/capitals\n"
       "  octavo chat -m models/capitals --system \"Give concise answers.\" --reasoning high\n"
+      "  octavo chat -m gemma-mxfp8 --image menu.jpg --image-tokens 1120\n"
       "  printf 'Capital of France?\\nAnd Japan?\\n' | octavo chat -m models/capitals --temp 0");
   command->callback([flags] { run_chat(*flags); });
 }

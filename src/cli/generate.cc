@@ -8,6 +8,7 @@
 #include "base/fail.h"
 #include "cli/answer_printer.h"
 #include "cli/cli.h"
+#include "cli/media_flags.h"
 #include "cli/model_flags.h"
 #include "cli/result_json.h"
 
@@ -17,6 +18,7 @@ namespace {
 struct GenerateFlags {
   ModelFlags model;
   GenerationFlags generation;
+  MediaFlags media;
   std::string prompt, system, tools_file;
   bool raw = false, json = false;
   std::optional<bool> stream;
@@ -50,7 +52,10 @@ Result answer(const GenerateFlags& flags, const Model& model, const EventCallbac
   if (!flags.tools_file.empty()) options.tools = read_file(flags.tools_file);
   const std::string prompt = prompt_of(flags);
   if (flags.raw) return model.complete(prompt, options, callback);
-  return ChatSession(model, {.system = flags.system}).send_stream(prompt, options, callback);
+  Attachments attachments;
+  attachments.add(model, flags.media);
+  return ChatSession(model, {.system = flags.system})
+      .send_stream(attachments.with_text(prompt), options, callback);
 }
 
 void print_tool_calls(const Result& result) {
@@ -94,9 +99,11 @@ void add_generate(CLI::App& app) {
   auto* system = command->add_option("--system", flags->system, "System prompt");
   auto* tools = command->add_option("--tools", flags->tools_file,
                                     "JSON file with an array of function declarations");
-  command->add_flag("--raw", flags->raw, "Continue the prompt as it is, without the chat template")
-      ->excludes(system)
-      ->excludes(tools);
+  auto* raw = command->add_flag("--raw", flags->raw,
+                                "Continue the prompt as it is, without the chat template");
+  raw->excludes(system)->excludes(tools);
+  const auto media = add_media_flags(*command, flags->media);
+  for (auto* option : media) raw->excludes(option);
   auto* json = command->add_flag("--json", flags->json, "Print one JSON object");
   command
       ->add_flag("--stream,!--no-stream", flags->stream,
@@ -111,6 +118,8 @@ void add_generate(CLI::App& app) {
       "Examples:\n"
       "  octavo generate -m models/capitals -p \"What is the capital of France?\"\n"
       "  octavo generate -m models/capitals -p \"And Japan?\" --temp 0 --json\n"
+      "  octavo generate -m gemma-mxfp8 --image cat.jpg -p \"What is this?\" --image-tokens 560\n"
+      "  octavo generate -m gemma-mxfp8 --video clip.gif -p \"What happens here?\"\n"
       "  echo \"Name the capital of Kenya.\" | octavo generate -m models/capitals -p - --seed 7");
   command->callback([flags] { run_generate(*flags); });
 }

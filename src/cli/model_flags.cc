@@ -116,6 +116,9 @@ void add_generation_flags(CLI::App& command, GenerationFlags& flags) {
   add("--reasoning", flags.reasoning, "none, low: do not think; medium, high: think first")
       ->check(CLI::IsMember({"none", "low", "medium", "high"}));
   add("--thinking-budget", options.thinking_token_budget, "Most tokens of thinking");
+  add("--image-tokens", options.image_tokens,
+      "Most tokens of a picture: 70, 140, 280, 560, 1120; more for small print [280]");
+  add("--video-tokens", options.video_tokens, "Most tokens of a frame of a video [70]");
 }
 
 GenerationOptions GenerationFlags::request() const {

@@ -6,6 +6,8 @@
 #include <memory>
 #include <span>
 
+#include "engine/prompt.h"
+
 namespace octavo {
 
 /// A token sequence whose next-token logits can be asked for. Sequence is behind it in earnest; a
@@ -14,12 +16,13 @@ class Decoder {
  public:
   virtual ~Decoder() = default;
 
-  /// Leading tokens of `tokens` whose keys and values assign() would not compute again.
-  virtual size_t reusable(std::span<const int32_t> tokens) const = 0;
+  /// Leading tokens of `prompt` whose keys and values assign() would not compute again; never a
+  /// part of a picture. Pictures before that need no features.
+  virtual size_t reusable(const PromptView& prompt) const = 0;
 
-  /// Makes the sequence hold exactly `tokens` (at least 1) and returns how many were reused. Throws
-  /// kCancelled when `cancelled` becomes set.
-  virtual size_t assign(std::span<const int32_t> tokens, const std::atomic<bool>* cancelled) = 0;
+  /// Makes the sequence hold exactly `prompt` (at least 1 token) and returns how many tokens were
+  /// reused. Throws kCancelled when `cancelled` becomes set.
+  virtual size_t assign(const PromptView& prompt, const std::atomic<bool>* cancelled) = 0;
 
   virtual void append(int32_t token) = 0;
 

@@ -1,10 +1,42 @@
 #include "engine/sequence.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/fail.h"
 
 namespace octavo {
+namespace {
+
+/// Where the first picture begins that only one of two sequences has.
+size_t first_difference(std::span<const PromptImage> a, std::span<const PromptImage> b) {
+  const auto [in_a, in_b] = std::ranges::mismatch(a, b, &PromptImage::same_run);
+  size_t first = SIZE_MAX;
+  if (in_a != a.end()) first = in_a->first_token;
+  if (in_b != b.end()) first = std::min(first, in_b->first_token);
+  return first;
+}
+
+/// The end of the chunk that begins at `begin`.
+size_t chunk_end(const PromptView& prompt, size_t begin, size_t chunk) {
+  const size_t end = begin + std::min(chunk, prompt.tokens.size() - begin);
+  for (const PromptImage& image : prompt.images) {
+    if (image.first_token < end && end < image.end()) {
+      return image.first_token > begin ? image.first_token : image.end();
+    }
+  }
+  return end;
+}
+
+/// Those that lie in [begin, end).
+std::span<const PromptImage> images_within(std::span<const PromptImage> images, size_t begin,
+                                           size_t end) {
+  const auto first = std::ranges::lower_bound(images, begin, {}, &PromptImage::first_token);
+  const auto last = std::ranges::lower_bound(images, end, {}, &PromptImage::first_token);
+  return {first, last};
+}
+
+}  // namespace
 
 Sequence::Sequence(LanguageModel& model, int prefill_chunk)
     : model_(&model),
@@ -20,33 +52,40 @@ Sequence Sequence::fork() const {
   return *this;
 }
 
-size_t Sequence::reusable(std::span<const int32_t> tokens) const {
+size_t Sequence::reusable(const PromptView& prompt) const {
+  const auto& [tokens, images] = prompt;
   if (tokens.empty()) return 0;
   const auto difference = std::ranges::mismatch(tokens_, tokens);
   const auto common = static_cast<size_t>(difference.in1 - tokens_.begin());
   // The last token is always computed: its logits are wanted.
-  const size_t kept = std::min(common, tokens.size() - 1);
+  size_t kept = std::min({common, tokens.size() - 1, first_difference(images_, images)});
+  for (const PromptImage& image : images) {
+    if (image.first_token < kept && kept < image.end()) kept = image.first_token;
+  }
   return cache_.can_truncate(static_cast<int64_t>(kept)) ? kept : 0;
 }
 
-Sequence::Assigned Sequence::assign(std::span<const int32_t> tokens,
-                                    const std::atomic<bool>* cancelled,
+Sequence::Assigned Sequence::assign(const PromptView& prompt, const std::atomic<bool>* cancelled,
                                     const std::function<void(size_t, size_t)>& progress) {
+  const auto& [tokens, images] = prompt;
   check(tokens);
-  const size_t reused = reusable(tokens);
+  const size_t reused = reusable(prompt);
+  check_images(prompt, reused);
   if (reused == 0) {
     cache_ = model_->make_cache();
   } else {
     cache_.truncate(static_cast<int64_t>(reused));
   }
   tokens_.resize(reused);
+  std::erase_if(images_, [&](const PromptImage& image) { return image.first_token >= reused; });
   for (size_t done = reused; done < tokens.size();) {
     if (cancelled != nullptr && cancelled->load(std::memory_order_relaxed)) {
       fail(ErrorCode::kCancelled, "cancelled during prefill");
     }
-    const size_t count = std::min(tokens.size() - done, static_cast<size_t>(prefill_chunk_));
-    compute(tokens.subspan(done, count), done + count == tokens.size());
-    done += count;
+    const size_t end = chunk_end(prompt, done, static_cast<size_t>(prefill_chunk_));
+    compute(tokens.subspan(done, end - done), images_within(images, done, end),
+            end == tokens.size());
+    done = end;
     if (progress) progress(done - reused, tokens.size() - reused);
   }
   return {reused, tokens.size() - reused};
@@ -58,7 +97,7 @@ void Sequence::append(int32_t token) {
   if (std::ssize(tokens_) >= model_->config().text.max_position_embeddings) {
     fail(ErrorCode::kBadRequest, "the context of {} tokens is full", tokens_.size());
   }
-  compute(one, true);
+  compute(one, {}, true);
 }
 
 void Sequence::check(std::span<const int32_t> tokens) const {
@@ -75,12 +114,41 @@ void Sequence::check(std::span<const int32_t> tokens) const {
   }
 }
 
-void Sequence::compute(std::span<const int32_t> tokens, bool want_logits) {
+void Sequence::check_images(const PromptView& prompt, size_t reused) const {
+  size_t free = 0;  // the first token behind the pictures so far
+  for (const PromptImage& image : prompt.images) {
+    if (image.count == 0 || image.first_token < free || image.first_token > prompt.tokens.size() ||
+        image.count > prompt.tokens.size() - image.first_token) {
+      fail(ErrorCode::kBadRequest,
+           "picture of {} tokens at position {} overlaps another or the end of the prompt ({})",
+           image.count, image.first_token, prompt.tokens.size());
+    }
+    free = image.end();
+    if (image.first_token < reused) continue;
+    const int64_t hidden = model_->config().text.hidden_size;
+    if (image.features == nullptr || std::cmp_not_equal(image.features->rows(), image.count) ||
+        image.features->cols() != hidden) {
+      fail(ErrorCode::kBadRequest, "picture at position {} needs features of {} x {}",
+           image.first_token, image.count, hidden);
+    }
+  }
+}
+
+void Sequence::compute(std::span<const int32_t> tokens, std::span<const PromptImage> images,
+                       bool want_logits) {
   const Segment segment{&cache_, std::ssize(tokens)};
   const int64_t last = std::ssize(tokens) - 1;
   std::span<const int64_t> rows(&last, want_logits ? 1 : 0);
-  model_->forward({tokens, {&segment, 1}, rows}, logits_);
+  std::vector<ImageRun> runs;
+  for (const PromptImage& image : images) {
+    runs.push_back(
+        {static_cast<int64_t>(image.first_token - tokens_.size()), image.features.get()});
+  }
+  model_->forward({tokens, {&segment, 1}, rows, runs}, logits_);
   tokens_.insert(tokens_.end(), tokens.begin(), tokens.end());
+  for (const PromptImage& image : images) {
+    images_.push_back({image.first_token, image.count, image.identity});
+  }
 }
 
 }  // namespace octavo

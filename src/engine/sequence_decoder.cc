@@ -8,13 +8,11 @@ class SequenceDecoder : public Decoder {
   SequenceDecoder(Sequence sequence, std::shared_ptr<std::mutex> turn)
       : sequence_(std::move(sequence)), turn_(std::move(turn)) {}
 
-  size_t reusable(std::span<const int32_t> tokens) const override {
-    return sequence_.reusable(tokens);
-  }
+  size_t reusable(const PromptView& prompt) const override { return sequence_.reusable(prompt); }
 
-  size_t assign(std::span<const int32_t> tokens, const std::atomic<bool>* cancelled) override {
+  size_t assign(const PromptView& prompt, const std::atomic<bool>* cancelled) override {
     const std::lock_guard lock(*turn_);
-    return sequence_.assign(tokens, cancelled).reused;
+    return sequence_.assign(prompt, cancelled).reused;
   }
 
   void append(int32_t token) override {

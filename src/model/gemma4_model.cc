@@ -57,6 +57,7 @@ class Gemma4Model : public LanguageModel {
   KvCache make_cache() const override { return KvCache(kv_shape_); }
   const Prefault& prefault() const override { return *prefault_; }
   void forward(const PackedBatch& batch, std::span<float> logits) override;
+  bool can_see() const override { return vision_.has_value(); }
   Tensor encode_image(const ImagePatches& patches) override {
     if (!vision_) {
       fail(ErrorCode::kUnsupported, "{}: this model cannot see pictures: it has no vision tower",

@@ -72,6 +72,9 @@ class LanguageModel {
   /// the softcap) of `logit_rows` to `logits` [logit_rows, vocab].
   virtual void forward(const PackedBatch& batch, std::span<float> logits) = 0;
 
+  /// Whether the checkpoint has a vision tower.
+  virtual bool can_see() const = 0;
+
   /// The soft tokens of a picture: [patches / pooling^2, hidden]. Throws kUnsupported if the model
   /// cannot see, kBadRequest for patches that do not fit its tower.
   virtual Tensor encode_image(const ImagePatches& patches) = 0;

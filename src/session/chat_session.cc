@@ -5,6 +5,7 @@
 #include "octavo/session.h"
 #include "session/generation_loop.h"
 #include "session/history.h"
+#include "session/media_prompt.h"
 #include "session/prompt_cache.h"
 #include "session/tools.h"
 
@@ -24,10 +25,21 @@ struct ChatSession::Impl {
         tools(other.tools),
         cache(other.cache.fork()) {}
 
-  Result answer(History next, const GenerationOptions& config, const EventCallback& callback,
-                bool user_turn);
-  std::vector<int32_t> render(const History& next, const nlohmann::ordered_json& tool_list,
-                              bool thinking) const;
+  /// What a call asks for, with every default filled in.
+  struct Turn {
+    Turn(const Impl& session, const GenerationOptions& config, const EventCallback& callback);
+
+    Clock::time_point start = Clock::now();
+    GenerationSettings settings;
+    std::optional<std::string> tools;
+    nlohmann::ordered_json tool_list;
+    const EventCallback& callback;
+  };
+
+  MediaContent prepare(const Content& content, const Turn& turn) const;
+  Prompt render(const History& next, const Turn& turn) const;
+  Result generate_answer(const History& next, Prompt prompt, const Turn& turn, bool user_turn);
+  Result answer(History next, Turn turn, bool user_turn);
 
   Model model;
   SessionOptions options;
@@ -75,46 +87,71 @@ FinishReason with_tool_calls(const Result& result) {
 
 }  // namespace
 
-std::vector<int32_t> ChatSession::Impl::render(const History& next,
-                                               const nlohmann::ordered_json& tool_list,
-                                               bool thinking) const {
-  ChatRequest request;
-  request.messages = next.messages();
-  request.tools = tool_list;
-  request.enable_thinking = thinking;
-  return model.encode(model.impl().chat_template->render(request));
+ChatSession::Impl::Turn::Turn(const Impl& session, const GenerationOptions& config,
+                              const EventCallback& callback_in)
+    : callback(callback_in) {
+  const GenerationOptions wanted =
+      merged(merged(session.model.impl().defaults, session.options.defaults), config);
+  settings = resolve(wanted, session.model.vocab_size());
+  // Tools once given stay, unless this very call brings others.
+  tools = config.tools || !session.tools ? wanted.tools : session.tools;
+  if (tools) tool_list = parse_tools(*tools);
 }
 
-Result ChatSession::Impl::answer(History next, const GenerationOptions& config,
-                                 const EventCallback& callback, bool user_turn) {
-  const Clock::time_point start = Clock::now();
-  const GenerationOptions wanted = merged(merged(model.impl().defaults, options.defaults), config);
-  GenerationSettings settings = resolve(wanted, model.vocab_size());
-  // Tools once given stay, unless this very call brings others.
-  const auto& turn_tools = config.tools || !tools ? wanted.tools : tools;
-  const auto tool_list = turn_tools ? parse_tools(*turn_tools) : nlohmann::ordered_json();
-  const std::vector<int32_t> prompt = render(next, tool_list, settings.thinking);
-  fit_to_context(settings, prompt.size(), model.context_length());
+MediaContent ChatSession::Impl::prepare(const Content& content, const Turn& turn) const {
+  const auto& vision = model.impl().vision;
+  return prepare_media(content, vision ? &vision->shape() : nullptr, turn.settings.media);
+}
+
+Prompt ChatSession::Impl::render(const History& next, const Turn& turn) const {
+  ChatRequest request;
+  request.messages = next.messages();
+  request.tools = turn.tool_list;
+  request.enable_thinking = turn.settings.thinking;
+  const Model::Impl& parts = model.impl();
+  return media_prompt(parts.chat_template->render(request), next.media(), *parts.tokenizer,
+                      parts.special);
+}
+
+Result ChatSession::Impl::generate_answer(const History& next, Prompt prompt, const Turn& turn,
+                                          bool user_turn) {
+  int64_t image_tokens = 0, encoded = 0;
+  for (const PromptImage& image : prompt.images) image_tokens += static_cast<int64_t>(image.count);
+  if (!prompt.images.empty()) {
+    encoded = model.impl().vision->fill_in_features(prompt, next.media(), cache.reusable(prompt),
+                                                    cancelled);
+  }
+  const size_t cached = cache.prefill(prompt, user_turn, &cancelled);
+  prompt.images.clear();  // the features may go
+  Result result = generate({.model = model.impl(),
+                            .settings = turn.settings,
+                            .decoder = cache.decoder(),
+                            .cached = cached,
+                            .tools_offered = !turn.tool_list.empty(),
+                            .callback = turn.callback,
+                            .cancelled = &cancelled,
+                            .start = turn.start});
+  result.image_tokens = image_tokens;
+  result.images_encoded = encoded;
+  return result;
+}
+
+Result ChatSession::Impl::answer(History next, Turn turn, bool user_turn) {
+  Prompt prompt = render(next, turn);
+  const size_t prompt_tokens = prompt.tokens.size();
+  fit_to_context(turn.settings, prompt_tokens, model.context_length());
 
   Result result;
   try {
-    const size_t cached = cache.prefill(prompt, user_turn, &cancelled);
-    result = generate({.model = model.impl(),
-                       .settings = settings,
-                       .decoder = cache.decoder(),
-                       .cached = cached,
-                       .tools_offered = !tool_list.empty(),
-                       .callback = callback,
-                       .cancelled = &cancelled,
-                       .start = start});
+    result = generate_answer(next, std::move(prompt), turn, user_turn);
   } catch (const Error& error) {
     if (error.code() != ErrorCode::kCancelled) {
       cache.clear();
       throw;
     }
     result.finish_reason = FinishReason::kCancelled;
-    result.prompt_tokens = static_cast<int64_t>(prompt.size());
-    result.seed = settings.seed;
+    result.prompt_tokens = static_cast<int64_t>(prompt_tokens);
+    result.seed = turn.settings.seed;
   } catch (...) {
     cache.clear();
     throw;
@@ -123,14 +160,14 @@ Result ChatSession::Impl::answer(History next, const GenerationOptions& config,
   if (result.finish_reason != FinishReason::kCancelled) {
     next.add_answer(result);
     history = std::move(next);
-    tools = turn_tools;
+    tools = turn.tools;
     result.pending_tool_calls = static_cast<int64_t>(history.pending().size());
     result.finish_reason = with_tool_calls(result);
   } else {
     result.pending_tool_calls = static_cast<int64_t>(history.pending().size());
   }
-  if (!settings.include_reasoning) result.thinking.clear();
-  if (callback) callback({.result = &result});
+  if (!turn.settings.include_reasoning) result.thinking.clear();
+  if (turn.callback) turn.callback({.result = &result});
   return result;
 }
 
@@ -145,12 +182,22 @@ Result ChatSession::send(std::string_view text, const GenerationOptions& config)
   return send_stream(text, config, {});
 }
 
+Result ChatSession::send(const Content& content, const GenerationOptions& config) {
+  return send_stream(content, config, {});
+}
+
 Result ChatSession::send_stream(std::string_view text, const GenerationOptions& config,
                                 const EventCallback& callback) {
+  return send_stream(Content{std::string(text)}, config, callback);
+}
+
+Result ChatSession::send_stream(const Content& content, const GenerationOptions& config,
+                                const EventCallback& callback) {
   const TurnGuard guard(impl_->busy, impl_->cancelled);
+  Impl::Turn turn(*impl_, config, callback);
   History next = impl_->history;
-  next.add_user(text);
-  return impl_->answer(std::move(next), config, callback, /*user_turn=*/true);
+  next.add_user(impl_->prepare(content, turn));
+  return impl_->answer(std::move(next), std::move(turn), /*user_turn=*/true);
 }
 
 Result ChatSession::send_tool_result(std::string_view id, std::string_view content, bool is_error,
@@ -158,14 +205,26 @@ Result ChatSession::send_tool_result(std::string_view id, std::string_view conte
   return send_tool_result_stream(id, content, is_error, config, {});
 }
 
+Result ChatSession::send_tool_result(std::string_view id, const Content& content, bool is_error,
+                                     const GenerationOptions& config) {
+  return send_tool_result_stream(id, content, is_error, config, {});
+}
+
 Result ChatSession::send_tool_result_stream(std::string_view id, std::string_view content,
                                             bool is_error, const GenerationOptions& config,
                                             const EventCallback& callback) {
+  return send_tool_result_stream(id, Content{std::string(content)}, is_error, config, callback);
+}
+
+Result ChatSession::send_tool_result_stream(std::string_view id, const Content& content,
+                                            bool is_error, const GenerationOptions& config,
+                                            const EventCallback& callback) {
   const TurnGuard guard(impl_->busy, impl_->cancelled);
+  Impl::Turn turn(*impl_, config, callback);
   History next = impl_->history;
-  next.add_tool_result(id, content, is_error);
+  next.add_tool_result(id, impl_->prepare(content, turn), is_error);
   if (next.pending().empty()) {
-    return impl_->answer(std::move(next), config, callback, /*user_turn=*/false);
+    return impl_->answer(std::move(next), std::move(turn), /*user_turn=*/false);
   }
   impl_->history = std::move(next);
   const Result result = waiting_for_results(impl_->history);

@@ -29,6 +29,8 @@ GenerationOptions merged(const GenerationOptions& base, const GenerationOptions&
   take(&GenerationOptions::reasoning_effort);
   take(&GenerationOptions::thinking_token_budget);
   take(&GenerationOptions::include_reasoning);
+  take(&GenerationOptions::image_tokens);
+  take(&GenerationOptions::video_tokens);
   take(&GenerationOptions::logprobs);
   return result;
 }

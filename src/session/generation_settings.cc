@@ -1,5 +1,6 @@
 #include "session/generation_settings.h"
 
+#include <algorithm>
 #include <random>
 
 #include "base/fail.h"
@@ -33,6 +34,16 @@ double positive(std::string_view field, double value, double high) {
 int64_t count(std::string_view field, const std::optional<int64_t>& value, int64_t otherwise,
               int64_t low = 0) {
   return in_range(field, value.value_or(otherwise), low, kMaxCount);
+}
+
+int64_t token_budget(std::string_view field, const std::optional<int64_t>& value,
+                     int64_t otherwise) {
+  const int64_t budget = value.value_or(otherwise);
+  if (std::ranges::find(kImageTokenBudgets, budget) == kImageTokenBudgets.end()) {
+    fail(ErrorCode::kBadRequest, "{}: {}, expected {}", field, budget,
+         fmt::join(kImageTokenBudgets, ", "));
+  }
+  return budget;
 }
 
 uint64_t random_seed() {
@@ -113,6 +124,9 @@ GenerationSettings resolve(const GenerationOptions& config, int64_t vocab_size) 
   settings.include_reasoning =
       config.include_reasoning.value_or(config.reasoning_effort != ReasoningEffort::kNone);
   if (config.logprobs) settings.logprobs = in_range("logprobs", *config.logprobs, 0, 20);
+  settings.media = {
+      .image_tokens = token_budget("image_tokens", config.image_tokens, kDefaultImageTokens),
+      .video_tokens = token_budget("video_tokens", config.video_tokens, kDefaultVideoTokens)};
   return settings;
 }
 

@@ -9,6 +9,7 @@
 #include "engine/repetition.h"
 #include "engine/sampler.h"
 #include "octavo/generation.h"
+#include "session/media.h"
 
 namespace octavo {
 
@@ -23,6 +24,7 @@ struct GenerationSettings {
   std::optional<int64_t> thinking_budget;
   bool include_reasoning = true;
   std::optional<int> logprobs;
+  MediaBudget media;
 };
 
 /// Throws kBadRequest naming the field that is out of range. Draws a seed if there is none.

@@ -17,6 +17,28 @@ std::string plain(std::string_view text) {
   return neutralise_control_tokens(take_complete_utf8(pending, /*at_end=*/true));
 }
 
+/// Adjacent texts as one.
+MediaContent with_joined_texts(MediaContent content) {
+  MediaContent joined;
+  for (auto& part : content) {
+    const auto* text = std::get_if<std::string>(&part);
+    auto* before = joined.empty() ? nullptr : std::get_if<std::string>(&joined.back());
+    if (text != nullptr && before != nullptr) {
+      *before += *text;
+    } else {
+      joined.push_back(std::move(part));
+    }
+  }
+  return joined;
+}
+
+/// All texts in front: templates print those of a tool's result as one value, pictures behind it.
+MediaContent texts_first(MediaContent content) {
+  std::ranges::stable_partition(
+      content, [](const auto& part) { return std::holds_alternative<std::string>(part); });
+  return content;
+}
+
 Json call_message(const ToolCall& call) {
   // A call that did not parse keeps its text, as an object: some templates refuse strings.
   Json arguments = call.status == ToolCall::Status::kOk ? neutralised(Json::parse(call.arguments))
@@ -46,14 +68,33 @@ std::vector<ToolCall> History::pending() const {
   return calls;
 }
 
-void History::add_user(std::string_view text) {
+/// As a message holds it: a string, or an array of parts if there are pictures.
+Json History::take_content(MediaContent content) {
+  content = with_joined_texts(std::move(content));
+  if (content.empty()) return "";
+  if (content.size() == 1 && std::holds_alternative<std::string>(content[0])) {
+    return plain(std::get<std::string>(content[0]));
+  }
+  Json parts = Json::array();
+  for (auto& part : content) {
+    if (const auto* text = std::get_if<std::string>(&part)) {
+      parts.push_back({{"type", "text"}, {"text", plain(*text)}});
+    } else {
+      media_.push_back(std::get<Media>(std::move(part)));
+      parts.push_back({{"type", media_.back().is_video ? "video" : "image"}});
+    }
+  }
+  return parts;
+}
+
+void History::add_user(MediaContent content) {
   if (const auto calls = pending(); !calls.empty()) {
     fail(
         ErrorCode::kBadRequest,
         "send: {} tool call(s) wait for a result ({}): answer each with send_tool_result, or reset",
         calls.size(), ids_of(calls));
   }
-  messages_.push_back({{"role", "user"}, {"content", plain(text)}});
+  messages_.push_back({{"role", "user"}, {"content", take_content(std::move(content))}});
 }
 
 void History::add_answer(Result& result) {
@@ -76,7 +117,7 @@ void History::add_answer(Result& result) {
     message["tool_calls"].push_back(call_message(call));
     OpenCall open{call, std::nullopt};
     if (call.status != ToolCall::Status::kOk) {
-      open.result = plain("Error: the call could not be read: " + call.error);
+      open.result = MediaContent{"Error: the call could not be read: " + call.error};
     }
     open_calls_.push_back(std::move(open));
   }
@@ -84,7 +125,7 @@ void History::add_answer(Result& result) {
   close_calls_if_all_answered();
 }
 
-void History::add_tool_result(std::string_view id, std::string_view content, bool is_error) {
+void History::add_tool_result(std::string_view id, MediaContent content, bool is_error) {
   const auto open = std::find_if(open_calls_.begin(), open_calls_.end(),
                                  [&](const OpenCall& c) { return c.call.id == id && !c.result; });
   if (open == open_calls_.end()) {
@@ -92,7 +133,8 @@ void History::add_tool_result(std::string_view id, std::string_view content, boo
     fail(ErrorCode::kBadRequest, "send_tool_result: no pending call \"{}\", pending: {}",
          printable(id), ids.empty() ? "none" : ids);
   }
-  open->result = (is_error ? "Error: " : "") + plain(content);
+  if (is_error) content.insert(content.begin(), "Error: ");
+  open->result = texts_first(std::move(content));
   close_calls_if_all_answered();
 }
 
@@ -102,7 +144,7 @@ void History::close_calls_if_all_answered() {
     messages_.push_back({{"role", "tool"},
                          {"tool_call_id", open.call.id},
                          {"name", plain(open.call.name)},
-                         {"content", std::move(*open.result)}});
+                         {"content", take_content(std::move(*open.result))}});
   }
   open_calls_.clear();
 }

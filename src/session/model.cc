@@ -4,6 +4,15 @@
 #include "session/model_impl.h"
 
 namespace octavo {
+namespace {
+
+/// Checks what counting the tokens of pictures needs.
+MediaBudget media_budget(const Model::Impl& model, const GenerationOptions& config) {
+  if (!model.vision) refuse_pictures();
+  return resolve(merged(model.defaults, config), model.vocab_size).media;
+}
+
+}  // namespace
 
 Model::Model(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
@@ -24,6 +33,24 @@ int64_t Model::context_length() const {
 }
 uint64_t Model::bytes_per_token() const {
   return impl_->bytes_per_token;
+}
+
+bool Model::can_see() const {
+  return impl_->vision != nullptr;
+}
+
+int64_t Model::image_tokens(const ImageInput& image, const GenerationOptions& config) const {
+  const MediaBudget budget = media_budget(*impl_, config);
+  return soft_tokens(image, impl_->vision->shape(), budget.image_tokens);
+}
+
+int64_t Model::video_tokens(const VideoInput& video, const GenerationOptions& config) const {
+  const MediaBudget budget = media_budget(*impl_, config);
+  int64_t tokens = 0;
+  for (const FrameInput& frame : video.frames()) {
+    tokens += soft_tokens(frame.image, impl_->vision->shape(), budget.video_tokens);
+  }
+  return tokens;
 }
 
 std::vector<int32_t> Model::encode(std::string_view text) const {

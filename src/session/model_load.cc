@@ -3,6 +3,7 @@
 
 #include "base/fail.h"
 #include "checkpoint/generation_config.h"
+#include "checkpoint/processor_config.h"
 #include "engine/sequence_decoder.h"
 #include "session/model_impl.h"
 
@@ -49,6 +50,20 @@ GenerationOptions sampling_defaults(const GenerationConfig& config) {
   return options;
 }
 
+/// Null for a model that cannot see.
+std::shared_ptr<Vision> make_vision(const std::shared_ptr<LanguageModel>& language_model,
+                                    std::shared_ptr<std::mutex> turn, uint64_t cache_bytes) {
+  if (!language_model->can_see()) return nullptr;
+  const VisionConfig& config = *language_model->config().vision;
+  return std::make_shared<Vision>(
+      VisionShape{config.patch_size, config.pooling_kernel_size},
+      [language_model, turn = std::move(turn)](const ImagePatches& patches) {
+        const std::lock_guard lock(*turn);
+        return language_model->encode_image(patches);
+      },
+      cache_bytes);
+}
+
 }  // namespace
 
 Model Model::load(const std::filesystem::path& folder, const LoadOptions& options) {
@@ -67,6 +82,7 @@ Model Model::load(const std::filesystem::path& folder, const LoadOptions& option
   impl->chat_template = ChatTemplate::load(folder);
   impl->tokenizer = tokenizer.get();
   impl->defaults = sampling_defaults(generation);
+  impl->defaults.image_tokens = read_image_tokens(folder);
   impl->vocab_size = config.text.vocab_size;
   impl->context_length = usable_context(options, config.text.max_position_embeddings);
   impl->bytes_per_token = language_model->bytes_per_token();
@@ -74,8 +90,9 @@ Model Model::load(const std::filesystem::path& folder, const LoadOptions& option
   eos.insert(eos.end(), generation.eos_token_ids.begin(), generation.eos_token_ids.end());
   impl->special = SpecialTokens::find(*impl->tokenizer, eos, impl->vocab_size);
   impl->language_model = language_model;
-  impl->make_decoder = [language_model, turn = std::make_shared<std::mutex>(),
-                        chunk = options.prefill_chunk] {
+  const auto turn = std::make_shared<std::mutex>();  // a model runs one pass at a time
+  impl->vision = make_vision(language_model, turn, options.image_cache_bytes);
+  impl->make_decoder = [language_model, turn, chunk = options.prefill_chunk] {
     return make_sequence_decoder(Sequence(*language_model, chunk), turn);
   };
   return Model(std::move(impl));

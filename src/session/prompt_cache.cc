@@ -2,10 +2,18 @@
 
 namespace octavo {
 
-size_t PromptCache::prefill(std::span<const int32_t> prompt, bool user_turn,
-                            const std::atomic<bool>* cancelled) {
+size_t PromptCache::reusable(const PromptView& prompt) {
   if (!live_) live_ = make_decoder_();
-  if (snapshot_ && snapshot_->reusable(prompt) > live_->reusable(prompt)) live_ = snapshot_->fork();
+  const size_t cached = live_->reusable(prompt);
+  const size_t earlier = snapshot_ ? snapshot_->reusable(prompt) : 0;
+  if (earlier <= cached) return cached;
+  live_ = snapshot_->fork();
+  return earlier;
+}
+
+size_t PromptCache::prefill(const PromptView& prompt, bool user_turn,
+                            const std::atomic<bool>* cancelled) {
+  reusable(prompt);
   const size_t cached = live_->assign(prompt, cancelled);
   if (user_turn) snapshot_ = live_->fork();
   return cached;

@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <span>
 
 #include "engine/decoder.h"
 
@@ -19,10 +18,13 @@ class PromptCache {
   explicit PromptCache(std::function<std::unique_ptr<Decoder>()> make_decoder)
       : make_decoder_(std::move(make_decoder)) {}
 
+  /// Chooses the better of the two for `prompt` and returns how many tokens of it are cached:
+  /// pictures before that need no features.
+  size_t reusable(const PromptView& prompt);
+
   /// Makes the live decoder hold `prompt` and returns how many tokens were cached. With `user_turn`
   /// the fork is renewed.
-  size_t prefill(std::span<const int32_t> prompt, bool user_turn,
-                 const std::atomic<bool>* cancelled);
+  size_t prefill(const PromptView& prompt, bool user_turn, const std::atomic<bool>* cancelled);
 
   Decoder& decoder() { return *live_; }
   void clear();

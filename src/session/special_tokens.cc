@@ -25,6 +25,10 @@ SpecialTokens SpecialTokens::find(const Tokenizer& tokenizer, std::span<const in
        {"<|image>", "<|audio>", "<|image|>", "<|audio|>", "<image|>", "<audio|>", "<|video|>"}) {
     if (const auto found = id(name)) tokens.media.push_back(*found);
   }
+  tokens.image = id("<|image|>");
+  tokens.video = id("<|video|>");
+  tokens.image_begin = id("<|image>");
+  tokens.image_end = id("<image|>");
   tokens.bos = id("<bos>");
   tokens.channel_open = id("<|channel>");
   tokens.channel_close = id("<channel|>");

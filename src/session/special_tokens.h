@@ -12,8 +12,11 @@
 namespace octavo {
 
 struct SpecialTokens {
-  std::vector<int32_t> stop;   // sorted: end of sequence, end of turn, start of a tool response
-  std::vector<int32_t> media;  // placeholders that must never be generated
+  std::vector<int32_t> stop;     // sorted: end of sequence, end of turn, start of a tool response
+  std::vector<int32_t> media;    // placeholders that must never be generated
+  std::optional<int32_t> image;  // one soft token of an image
+  std::optional<int32_t> video;  // one soft token of a video's frame
+  std::optional<int32_t> image_begin, image_end;  // around both
   std::optional<int32_t> bos;
   std::optional<int32_t> channel_open;
   std::optional<int32_t> channel_close;

@@ -15,7 +15,8 @@ TEST(CompletionTest, EveryShellKnowsTheCommandsAndTheirOptions) {
   for (const char* shell : {"bash", "zsh", "fish"}) {
     const Outcome outcome = run_octavo({"completion", shell});
     EXPECT_EQ(outcome.status, 0);
-    for (const char* word : {"convert", "generate", "chat", "bench", "inspect", "max-tokens"}) {
+    for (const char* word : {"convert", "generate", "chat", "bench", "inspect", "max-tokens",
+                             "image-tokens", "video"}) {
       EXPECT_THAT(outcome.out, HasSubstr(word)) << shell;
     }
   }
@@ -37,6 +38,7 @@ TEST(CompletionTest, BashCompletesWithIt) {
   };
   EXPECT_TRUE(completes("octavo gen", 1, "generate"));
   EXPECT_TRUE(completes("octavo generate --max-t", 2, "--max-tokens"));
+  EXPECT_TRUE(completes("octavo chat --ima", 2, "--image --image-tokens"));
   EXPECT_FALSE(completes("octavo generate --max-t", 2, "--temp"));
   std::remove(file.c_str());
 }

@@ -149,7 +149,7 @@ TEST(Sequence, BatchOfSequencesGivesTheBitsOfEachAlone) {
 
 TEST(Sequence, RefusesWhatItCannotRun) {
   Sequence sequence(model());
-  EXPECT_THROW(sequence.assign({}), Error);
+  EXPECT_THROW(sequence.assign(std::vector<int32_t>{}), Error);
   EXPECT_THROW(sequence.assign(std::vector<int32_t>{-1}), Error);
   EXPECT_THROW(sequence.assign(std::vector<int32_t>{1 << 20}), Error);
   EXPECT_THROW(Sequence(model(), 0), Error);

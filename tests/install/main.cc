@@ -15,6 +15,15 @@ int main(int, char** argv) {
   greedy.temperature = 0;
   octavo::ChatSession chat(octavo::Model::load(argv[1]), {.system = {}, .defaults = greedy});
   const octavo::Result result = chat.send("What is the capital of France?");
+  const auto image = octavo::ImageInput::from_rgb(2, 1, {0, 0, 0, 255, 255, 255});
+  const auto video = octavo::VideoInput::from_frames({{image, 0}});
+  if (video.frames()[0].image.width() != 2) return 1;
+  try {
+    chat.send({image, octavo::AudioInput{"speech.wav"}});  // sound is refused
+    return 1;
+  } catch (const octavo::Error& error) {
+    std::cout << error.what() << "\n";
+  }
   std::cout << result.text << " (" << octavo::to_string(result.finish_reason) << ")\n";
   return result.text.find("Paris") == std::string::npos ? 1 : 0;
 }

@@ -4,8 +4,8 @@
 #include <filesystem>
 #include <thread>
 
+#include "cold_model.h"
 #include "octavo/octavo.h"
-#include "session/model_impl.h"
 
 namespace octavo {
 namespace {
@@ -19,34 +19,6 @@ const std::vector<std::string> kQuestions = {"What is the capital of France?",
                                              "Tell me about Kenya."};
 
 const GenerationOptions kGreedy{.max_new_tokens = 60, .temperature = 0};
-
-/// Computes every prompt from nothing.
-class ColdDecoder : public Decoder {
- public:
-  explicit ColdDecoder(std::function<std::unique_ptr<Decoder>()> make)
-      : make_(std::move(make)), decoder_(make_()) {}
-  size_t reusable(std::span<const int32_t>) const override { return 0; }
-  size_t assign(std::span<const int32_t> tokens, const std::atomic<bool>* cancelled) override {
-    decoder_ = make_();
-    return decoder_->assign(tokens, cancelled);
-  }
-  void append(int32_t token) override { decoder_->append(token); }
-  std::span<const int32_t> tokens() const override { return decoder_->tokens(); }
-  std::span<const float> logits() const override { return decoder_->logits(); }
-  std::unique_ptr<Decoder> fork() const override { return std::make_unique<ColdDecoder>(make_); }
-
- private:
-  std::function<std::unique_ptr<Decoder>()> make_;
-  std::unique_ptr<Decoder> decoder_;
-};
-
-Model cold(const Model& model) {
-  auto impl = std::make_shared<Model::Impl>(model.impl());
-  impl->make_decoder = [make = model.impl().make_decoder] {
-    return std::make_unique<ColdDecoder>(make);
-  };
-  return Model(impl);
-}
 
 const Model& warm_model() {
   static const Model model = Model::load(kFolder, {.threads = 1});

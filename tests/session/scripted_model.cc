@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/fail.h"
+
 namespace octavo {
 namespace {
 
@@ -11,19 +13,29 @@ class ScriptedDecoder : public Decoder {
  public:
   explicit ScriptedDecoder(ScriptedModel& model) : model_(&model) {}
 
-  size_t reusable(std::span<const int32_t> tokens) const override {
-    const auto common =
-        static_cast<size_t>(std::ranges::mismatch(tokens_, tokens).in1 - tokens_.begin());
-    const size_t kept = std::min(common, tokens.size() - 1);
+  size_t reusable(const PromptView& prompt) const override {
+    const auto& [tokens, images] = prompt;
+    size_t kept = std::min<size_t>(std::ranges::mismatch(tokens_, tokens).in1 - tokens_.begin(),
+                                   tokens.size() - 1);
+    const auto other = std::ranges::mismatch(images_, images, &PromptImage::same_run);
+    if (other.in1 != images_.end()) kept = std::min(kept, other.in1->first_token);
+    if (other.in2 != images.end()) kept = std::min(kept, other.in2->first_token);
     return tokens_.size() - kept <= model_->max_rewind ? kept : 0;
   }
 
-  size_t assign(std::span<const int32_t> tokens, const std::atomic<bool>*) override {
-    const size_t kept = reusable(tokens);
-    model_->prompts.emplace_back(tokens.begin(), tokens.end());
+  size_t assign(const PromptView& prompt, const std::atomic<bool>*) override {
+    const size_t kept = reusable(prompt);
+    for (const PromptImage& image : prompt.images) {
+      if (image.first_token >= kept && !image.features) {
+        fail(ErrorCode::kInternal, "picture at {} has no features", image.first_token);
+      }
+    }
+    model_->prompts.emplace_back(prompt.tokens.begin(), prompt.tokens.end());
+    model_->images.emplace_back(prompt.images.begin(), prompt.images.end());
     model_->cached.push_back(kept);
-    tokens_.assign(tokens.begin(), tokens.end());
-    prompt_length_ = tokens.size();
+    tokens_.assign(prompt.tokens.begin(), prompt.tokens.end());
+    images_.assign(prompt.images.begin(), prompt.images.end());
+    prompt_length_ = tokens_.size();
     compute();
     return kept;
   }
@@ -48,11 +60,23 @@ class ScriptedDecoder : public Decoder {
 
   ScriptedModel* model_;
   std::vector<int32_t> tokens_;
+  std::vector<PromptImage> images_;
   size_t prompt_length_ = 0;
   std::vector<float> logits_;
 };
 
 }  // namespace
+
+void ScriptedModel::open_eyes(uint64_t cache_bytes) {
+  const auto encode = [this](const ImagePatches& patches) {
+    while_encoding();
+    encoded.push_back(patches.rows * patches.columns / 9);
+    Tensor features(encoded.back(), 16);
+    std::fill_n(features.row(0), 16, static_cast<float>(patches.values[0]));
+    return features;
+  };
+  impl->vision = std::make_shared<Vision>(VisionShape{}, encode, cache_bytes);
+}
 
 std::shared_ptr<ScriptedModel> scripted_model(Script script) {
   static const std::string folder = std::string(OCTAVO_SOURCE_DIR) + "/models/capitals";

@@ -18,14 +18,19 @@ using Script =
 struct ScriptedModel {
   Script script;
   std::vector<std::vector<int32_t>> prompts;  // of every assign
-  std::vector<size_t> cached;                 // reused tokens of every assign
-  size_t max_rewind = 1 << 20;                // as if sliding windows held no more
+  std::vector<std::vector<PromptImage>> images;
+  std::vector<size_t> cached;   // reused tokens of every assign
+  size_t max_rewind = 1 << 20;  // as if sliding windows held no more
   int decoders_made = 0;
+  std::vector<int64_t> encoded;  // soft tokens of every picture that was encoded
+  std::function<void()> while_encoding = [] {};
 
   Model model() const { return Model(impl); }
   std::string prompt_text(size_t index) const {
     return impl->tokenizer->decode(prompts.at(index), true);
   }
+  /// A model can see from here on; `cache_bytes` is for encoded pictures.
+  void open_eyes(uint64_t cache_bytes = uint64_t{1} << 30);
   int32_t id(std::string_view token) const { return impl->tokenizer->id(token).value(); }
 
   std::shared_ptr<Model::Impl> impl;

@@ -1,0 +1,34 @@
+// session: the eyes of a model: pictures to patches to features, with the cache of features.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <span>
+
+#include "session/feature_cache.h"
+#include "session/media.h"
+
+namespace octavo {
+
+class Vision {
+ public:
+  using Encode = std::function<Tensor(const ImagePatches&)>;
+
+  /// `encode` is called by one thread at a time.
+  Vision(const VisionShape& shape, Encode encode, uint64_t cache_bytes)
+      : shape_(shape), encode_(std::move(encode)), cache_(cache_bytes) {}
+
+  const VisionShape& shape() const { return shape_; }
+
+  /// Gives the pictures of `prompt` from token `cached` on their features; `media` is where they
+  /// come from. Returns how many had to be encoded. Throws kCancelled when `cancelled` is set.
+  int64_t fill_in_features(Prompt& prompt, std::span<const Media> media, size_t cached,
+                           const std::atomic<bool>& cancelled);
+
+ private:
+  VisionShape shape_;
+  Encode encode_;
+  FeatureCache cache_;
+};
+
+}  // namespace octavo

@@ -1,0 +1,62 @@
+#include "checkpoint/processor_config.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "octavo/error.h"
+
+namespace octavo {
+namespace {
+
+class ProcessorConfigTest : public testing::Test {
+ protected:
+  ProcessorConfigTest() {
+    std::string name = testing::TempDir() + "octavo-processor-XXXXXX";
+    folder_ = mkdtemp(name.data());
+  }
+  ~ProcessorConfigTest() override { std::filesystem::remove_all(folder_); }
+
+  void write(const char* name, const char* text) { std::ofstream(folder_ / name) << text; }
+
+  std::string refusal() {
+    try {
+      read_image_tokens(folder_);
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::kBadFile);
+      return error.what();
+    }
+    return "accepted";
+  }
+
+  std::filesystem::path folder_;
+};
+
+TEST_F(ProcessorConfigTest, TheProcessorWinsOverTheModel) {
+  EXPECT_EQ(read_image_tokens(folder_), std::nullopt);
+  write("config.json", R"({"vision_soft_tokens_per_image": 140})");
+  EXPECT_EQ(read_image_tokens(folder_), 140);
+  write("preprocessor_config.json", R"({"max_soft_tokens": 560})");
+  EXPECT_EQ(read_image_tokens(folder_), 560);
+  write("processor_config.json", R"({"image_processor": {"max_soft_tokens": 70}})");
+  EXPECT_EQ(read_image_tokens(folder_), 70);
+  write("processor_config.json", R"({"image_processor": {"patch_size": 16}})");
+  EXPECT_EQ(read_image_tokens(folder_), 560);
+}
+
+TEST_F(ProcessorConfigTest, ErrorsNameFileAndKey) {
+  for (const char* text : {R"({"image_processor": {"max_soft_tokens": 0}})",
+                           R"({"image_processor": {"max_soft_tokens": "280"}})",
+                           R"({"image_processor": {"max_soft_tokens": 1e30}})"}) {
+    write("processor_config.json", text);
+    EXPECT_THAT(refusal(), testing::HasSubstr("processor_config.json: image_processor.max_soft"));
+  }
+  write("processor_config.json", R"({"image_processor": 3})");
+  EXPECT_THAT(refusal(), testing::HasSubstr("image_processor is not an object"));
+  write("processor_config.json", "[]");
+  EXPECT_THAT(refusal(), testing::HasSubstr("not a JSON object"));
+}
+
+}  // namespace
+}  // namespace octavo
