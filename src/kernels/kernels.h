@@ -83,8 +83,8 @@ inline constexpr int64_t padded(int64_t n) {
 
 int64_t exact_scratch_floats(const MatrixView& m);
 
-/// Up to this many tokens `matmul_integer` reads the weights row by row, as
-/// they lie; for more it decodes panels of rows first.
+/// Up to this many tokens the products read the weights row by row, as they lie;
+/// for more they decode panels of rows first.
 inline constexpr int64_t kRowKernelTokens = 4;
 int64_t integer_scratch_bytes(const MatrixView& m, int64_t tokens);
 

@@ -23,20 +23,31 @@ struct WeightBlock {
   static constexpr int64_t kChunks = kWide ? 64 : 32;  // of 16 columns
 };
 
-/// Products of kRows rows with one token, straight from the stored form.
-template <class V, class Format, int kRows>
-void dot_fused(const Row* rows, const float* x, int64_t chunks, int64_t row_bytes, float* out) {
-  V sums[kRows];
-  for (V& sum : sums) sum = V::zero();
+/// Products of kRows rows, which lie one behind the other, with kTokens tokens, straight from the
+/// stored form: y[t][row + r].
+template <class V, class Format, int kRows, int kTokens>
+void dot_fused(const Row* rows, const float* const* x, int64_t chunks, int64_t row_bytes,
+               float* const* y, int64_t row) {
+  V sums[kRows][kTokens];
+  for (auto& line : sums) {
+    for (V& sum : line) sum = V::zero();
+  }
   const int64_t step = row_bytes / (chunks > 0 ? chunks : 1);  // bytes of a chunk, rounded down
   for (int64_t c = 0; c < chunks; ++c) {
+    // One stream: the rows after these are asked for as fast as these are read.
     if ((c & 3) == 0) {
-      for (int r = 0; r < kRows; ++r) prefetch_stream(rows[r].weight + c * step, 4 * step);
+      prefetch_stream(rows[kRows - 1].weight + kRows * c * step, kRows * 4 * step);
     }
-    const V input = V::load(x + c * 16);
-    for (int r = 0; r < kRows; ++r) sums[r] = V::fma(Format::load(rows[r], c), input, sums[r]);
+    V inputs[kTokens];
+    for (int t = 0; t < kTokens; ++t) inputs[t] = V::load(x[t] + c * 16);
+    for (int r = 0; r < kRows; ++r) {
+      const V weights = Format::load(rows[r], c);
+      for (int t = 0; t < kTokens; ++t) sums[r][t] = V::fma(weights, inputs[t], sums[r][t]);
+    }
   }
-  for (int r = 0; r < kRows; ++r) out[r] = sums[r].sum();
+  for (int r = 0; r < kRows; ++r) {
+    for (int t = 0; t < kTokens; ++t) y[t][row + r] = sums[r][t].sum();
+  }
 }
 
 /// sums[r * row_stride + t * 16 ..] += the products of chunks [0, chunks) of
@@ -133,10 +144,12 @@ void dot_panel(const float* rows, int64_t count, int64_t chunks, const float* co
   }
 }
 
-template <class V, class Format>
-void matmul_one_token(const MatrixView& m, int64_t row_begin, int64_t row_end, const float* x,
-                      float* y, float* sides) {
-  constexpr int64_t kRows = 2;  // two chains of sums hide the latency of a fused multiply-add
+/// Rows as they lie, for the few tokens of decoding. `sides`: 4 * padded(groups) floats.
+template <class V, class Format, int kTokens>
+void matmul_fused(const MatrixView& m, int64_t row_begin, int64_t row_end, const float* const* x,
+                  float* const* y, float* sides) {
+  // Two chains of sums hide the latency of a fused multiply-add.
+  constexpr int64_t kRows = kTokens == 1 ? 2 : 1;
   const int64_t chunks = padded(m.cols) / 16, groups = m.groups();
   for (int64_t r = row_begin; r < row_end; r += kRows) {
     Row rows[kRows];
@@ -146,9 +159,9 @@ void matmul_one_token(const MatrixView& m, int64_t row_begin, int64_t row_end, c
       decode_sides<V, Format>(rows[i], groups, sides + i * 2 * padded(groups));
     }
     if (count == kRows) {
-      dot_fused<V, Format, kRows>(rows, x, chunks, m.weight_row_bytes(), y + r);
+      dot_fused<V, Format, kRows, kTokens>(rows, x, chunks, m.weight_row_bytes(), y, r);
     } else {
-      dot_fused<V, Format, 1>(rows, x, chunks, m.weight_row_bytes(), y + r);
+      dot_fused<V, Format, 1, kTokens>(rows, x, chunks, m.weight_row_bytes(), y, r);
     }
   }
 }
@@ -160,9 +173,11 @@ void matmul_format(const MatrixView& m, int64_t row_begin, int64_t row_end, cons
   const int64_t panel = panel_rows(chunks * 16);
   float* sides = scratch + panel * chunks * 16;
   float* sums = sides + 4 * padded(groups);
-  if (tokens == 1) {
-    return matmul_one_token<V, Format>(m, row_begin, row_end, x[0], y[0], sides);
-  }
+  static_assert(kRowKernelTokens == 4);
+  if (tokens == 1) return matmul_fused<V, Format, 1>(m, row_begin, row_end, x, y, sides);
+  if (tokens == 2) return matmul_fused<V, Format, 2>(m, row_begin, row_end, x, y, sides);
+  if (tokens == 3) return matmul_fused<V, Format, 3>(m, row_begin, row_end, x, y, sides);
+  if (tokens == 4) return matmul_fused<V, Format, 4>(m, row_begin, row_end, x, y, sides);
   for (int64_t r = row_begin; r < row_end; r += panel) {
     const int64_t count = row_end - r < panel ? row_end - r : panel;
     for (int64_t i = 0; i < count; ++i) {
