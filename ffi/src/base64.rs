@@ -10,7 +10,7 @@ pub unsafe extern "C" fn octavo_ffi_base64_decode(
     out: *mut Buffer<u8>,
 ) -> Status {
     guard(|| {
-        if size % 4 != 0 {
+        if !size.is_multiple_of(4) {
             return Err(Failure::bad_input(format!(
                 "not base64: {size} characters, expected a multiple of 4"
             )));

@@ -26,6 +26,10 @@ double cubic(double x) {
   return 0;
 }
 
+int64_t truncated(double value) {
+  return static_cast<int64_t>(std::trunc(value));
+}
+
 /// What one output value is made from: inputs [first, first + weights.size()).
 struct Taps {
   int64_t first;
@@ -41,8 +45,8 @@ class Filter {
     const double support = 2 * shrink;
     for (int64_t i = 0; i < outputs; ++i) {
       const double center = (static_cast<double>(i) + 0.5) * ratio;
-      const int64_t first = std::max<int64_t>(static_cast<int64_t>(center - support + 0.5), 0);
-      const int64_t end = std::min(static_cast<int64_t>(center + support + 0.5), inputs);
+      const int64_t first = std::max<int64_t>(truncated(center - support + 0.5), 0);
+      const int64_t end = std::min(truncated(center + support + 0.5), inputs);
       append(first, end, center, 1 / shrink);
     }
     begins_.push_back(weights_.size());

@@ -44,7 +44,7 @@ def check_jpeg(probe, folder):
         assert expected.shape == actual.shape, (name, expected.shape, actual.shape)
         difference = np.abs(expected - actual)
         kind = "cmyk" if name.startswith("cmyk") else "rgb"
-        worst[kind] = max(worst[kind], difference.max())
+        worst[kind] = max(worst[kind], int(difference.max()))
         limit = CMYK_LARGEST if kind == "cmyk" else JPEG_LARGEST
         assert difference.max() <= limit and difference.mean() <= JPEG_MEAN, \
             f"{name}: off by up to {difference.max()}, {difference.mean():.3f} on average"
