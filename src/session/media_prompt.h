@@ -13,9 +13,9 @@ namespace octavo {
 
 /// Tokenises `rendered`, in which <|image|> and <|video|> stand for `media`, in order. An image
 /// becomes <|image>, one <|image|> per soft token, <image|>; a video the same for each frame, with
-/// <|video|> if there is such a token, behind the frame's time "mm:ss ", frames one space apart. The pictures have no
-/// features yet. Throws kUnsupported if the placeholders are not those of `media`, which a
-/// template may be to blame for.
+/// <|video|> if there is such a token, behind the frame's time "mm:ss ", frames one space apart.
+/// The pictures have no features yet. Throws kUnsupported if the placeholders are not those of
+/// `media`, which a template may be to blame for.
 Prompt media_prompt(std::string_view rendered, std::span<const Media> media,
                     const Tokenizer& tokenizer, const SpecialTokens& special);
 
