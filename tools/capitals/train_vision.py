@@ -156,6 +156,13 @@ def save(path, vision, model, step):
     torch.save({"vision": vision.state_dict(), "model": model.state_dict(), "step": step}, path)
 
 
+@torch.no_grad()
+def blend(model, teacher, share):
+    """Takes back a part of what the language model has learned: that costs little of it, and text gains."""
+    for weight, before in zip(model.parameters(), teacher.parameters()):
+        weight.lerp_(before, 1 - share)
+
+
 def train(options):
     torch.set_num_threads(1)
     torch.manual_seed(options.seed)
@@ -201,6 +208,7 @@ def train(options):
         if elapsed > next_save:
             next_save += options.save_every
             save(options.work / "latest.pt", vision, model, step)
+    blend(model, teacher, options.text_step)
     save(options.work / "final.pt", vision, model, step)
 
 
@@ -213,6 +221,7 @@ def main():
     parser.add_argument("--matrix-rate", type=float, default=0.02, help="of the tower")
     parser.add_argument("--other-rate", type=float, default=0.003, help="of the tower")
     parser.add_argument("--text-rate", type=float, default=0.0003, help="of the language model")
+    parser.add_argument("--text-step", type=float, default=0.8, help="the share of the text weights' change to keep")
     parser.add_argument("--text-every", type=int, default=2, help="batches of pictures per batch of text")
     parser.add_argument("--hint", type=float, default=0.5, help="weight of the probe's loss at the start")
     parser.add_argument("--progress", type=float, default=0.0, help="where the growth of the pictures starts, 0 to 1")
