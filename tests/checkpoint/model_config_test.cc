@@ -310,6 +310,20 @@ TEST(ModelConfig, ReadsTokenIdsInEveryForm) {
   expect_bad(config, {"eos_token_id"});
 }
 
+TEST(ModelConfig, ReadsTheTokensThatStandForPictures) {
+  json config = tiny();
+  config.erase("image_token_id");
+  config.erase("video_token_id");
+  EXPECT_EQ(parse(config).image_token_id, 258880);
+  EXPECT_EQ(parse(config).video_token_id, 258884);
+  config["image_token_id"] = 7;
+  config["video_token_id"] = 11;
+  EXPECT_EQ(parse(config).image_token_id, 7);
+  EXPECT_EQ(parse(config).video_token_id, 11);
+  config["image_token_id"] = "<|image|>";
+  expect_bad(config, {"image_token_id"});
+}
+
 TEST(ModelConfig, RefusesBadVision) {
   const auto with = [](const std::string& key, const json& value) {
     json config = published("gemma-4-26b-a4b-it.json");
