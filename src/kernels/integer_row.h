@@ -3,8 +3,8 @@
 // Each group of 32 values has one scale: x[i] is about codes[i] * scales[i / 32], |codes| <= 4095.
 // A weight of any format is an integer of at most 15,360 times the scale of its group, so that 32
 // products fit 32 bits: sums inside a group are exact, and their order does not matter. Only the
-// sums of the groups, in an order fixed by the columns, are rounded. That is why a fast product has the same bits
-// on every instruction set, for any number of tokens.
+// sums of the groups, in an order fixed by the columns, are rounded. That is why a fast product has
+// the same bits on every instruction set, for any number of tokens.
 #pragma once
 
 #include <cstdint>
