@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 #include <span>
+#include <utility>
 
 #include "base/fail.h"
 
@@ -30,137 +31,118 @@ int64_t truncated(double value) {
   return static_cast<int64_t>(std::trunc(value));
 }
 
-/// What one output value is made from: inputs [first, first + weights.size()).
+/// What one output value is made from: inputs [first, end()).
 struct Taps {
   int64_t first;
-  std::span<const double> weights;
+  std::vector<double> weights;
+
+  int64_t end() const { return first + std::ssize(weights); }
 };
 
-class Filter {
- public:
-  /// Operations and their order are Pillow's, so that every weight rounds as it does there.
-  Filter(int64_t inputs, int64_t outputs) {
-    const double ratio = static_cast<double>(inputs) / static_cast<double>(outputs);
-    const double shrink = std::max(ratio, 1.0);
-    const double support = 2 * shrink;
-    for (int64_t i = 0; i < outputs; ++i) {
-      const double center = (static_cast<double>(i) + 0.5) * ratio;
-      const int64_t first = std::max<int64_t>(truncated(center - support + 0.5), 0);
-      const int64_t end = std::min(truncated(center + support + 0.5), inputs);
-      append(first, end, center, 1 / shrink);
-    }
-    begins_.push_back(weights_.size());
+/// Operations and their order are Pillow's, so that every weight rounds as it does there.
+Taps taps_of(int64_t output, int64_t inputs, int64_t outputs) {
+  const double ratio = static_cast<double>(inputs) / static_cast<double>(outputs);
+  const double shrink = std::max(ratio, 1.0);
+  const double support = 2 * shrink, scale = 1 / shrink;
+  const double center = (static_cast<double>(output) + 0.5) * ratio;
+  Taps taps{std::max<int64_t>(truncated(center - support + 0.5), 0), {}};
+  const int64_t end = std::min(truncated(center + support + 0.5), inputs);
+  taps.weights.reserve(static_cast<size_t>(end - taps.first));
+  double sum = 0;
+  for (int64_t j = taps.first; j < end; ++j) {
+    taps.weights.push_back(cubic((static_cast<double>(j) - center + 0.5) * scale));
+    sum += taps.weights.back();
   }
-
-  Taps operator[](int64_t output) const {
-    const size_t i = static_cast<size_t>(output);
-    return {firsts_[i], {&weights_[begins_[i]], begins_[i + 1] - begins_[i]}};
+  for (double& weight : taps.weights) {
+    weight /= sum;
+    weight = std::trunc(weight * kOne + (weight < 0 ? -0.5 : 0.5));
   }
-
- private:
-  void append(int64_t first, int64_t end, double center, double scale) {
-    firsts_.push_back(first);
-    begins_.push_back(weights_.size());
-    double sum = 0;
-    for (int64_t j = first; j < end; ++j) {
-      weights_.push_back(cubic((static_cast<double>(j) - center + 0.5) * scale));
-      sum += weights_.back();
-    }
-    for (double& weight : std::span(weights_).subspan(begins_.back())) {
-      if (sum != 0) weight /= sum;
-      weight = std::trunc(weight * kOne + (weight < 0 ? -0.5 : 0.5));
-    }
-  }
-
-  std::vector<int64_t> firsts_;
-  std::vector<size_t> begins_;
-  std::vector<double> weights_;
-};
+  return taps;
+}
 
 uint8_t to_level(double sum) {
   return static_cast<uint8_t>(std::clamp((sum + kOne / 2) / kOne, 0.0, 255.0));
 }
 
-/// Resamples kRows rows at once: they lie side by side in a window over the inputs, so that one
-/// weight meets a vector of values. The window covers as many outputs as keep it in the L1 cache.
+/// Resamples kRows rows at once: they lie side by side in a window over the inputs of a group of
+/// outputs, so that one weight meets a vector of values. Strides are values from row to row.
 template <int kRows>
 class RowResampler {
  public:
-  RowResampler(const Filter& filter, int64_t inputs, int64_t outputs)
-      : filter_(filter), inputs_(inputs), outputs_(outputs) {}
+  explicit RowResampler(std::span<const Taps> group) : group_(group) {}
 
-  void operator()(const uint8_t* in, uint8_t* out) {
-    for (int64_t begin = 0; begin < outputs_;) {
-      const int64_t end = group_end(begin);
-      fill_window(in, filter_[begin].first, last_input(end - 1));
-      for (int64_t i = begin; i < end; ++i) {
-        resample(filter_[i], filter_[begin].first, out + i * kChannels);
-      }
-      begin = end;
+  /// `in` is the row's beginning, `out` the group's.
+  void operator()(const uint8_t* in, int64_t in_stride, uint8_t* out, int64_t out_stride) {
+    fill_window(in + group_.front().first * kChannels, in_stride);
+    for (const Taps& taps : group_) {
+      resample(taps, out, out_stride);
+      out += kChannels;
     }
   }
 
  private:
   using Column = std::array<double, kRows>;
-  static constexpr int64_t kWindowInputs = 24 * 1024 / (kChannels * sizeof(Column));
 
-  int64_t last_input(int64_t output) const {
-    const Taps taps = filter_[output];
-    return taps.first + static_cast<int64_t>(taps.weights.size());
-  }
-
-  int64_t group_end(int64_t begin) const {
-    const int64_t limit = filter_[begin].first + kWindowInputs;
-    int64_t end = begin + 1;
-    while (end < outputs_ && last_input(end) <= limit) ++end;
-    return end;
-  }
-
-  void fill_window(const uint8_t* in, int64_t first, int64_t end) {
-    window_.resize(static_cast<size_t>((end - first) * kChannels));
-    for (int row = 0; row < kRows; ++row) {
-      const uint8_t* values = in + (row * inputs_ + first) * kChannels;
-      for (size_t i = 0; i < window_.size(); ++i) window_[i][row] = values[i];
+  void fill_window(const uint8_t* in, int64_t stride) {
+    window_.resize(static_cast<size_t>((group_.back().end() - group_.front().first) * kChannels));
+    for (int row = 0; row < kRows; ++row, in += stride) {
+      for (size_t i = 0; i < window_.size(); ++i) window_[i][row] = in[i];
     }
   }
 
-  void resample(const Taps& taps, int64_t window_first, uint8_t* out) const {
+  void resample(const Taps& taps, uint8_t* out, int64_t stride) const {
     std::array<Column, kChannels> sums{};
-    const Column* values = &window_[static_cast<size_t>((taps.first - window_first) * kChannels)];
+    const Column* values = window_.data() + (taps.first - group_.front().first) * kChannels;
     for (const double weight : taps.weights) {
       for (Column& sum : sums) {
         const Column& value = *values++;
         for (int row = 0; row < kRows; ++row) sum[row] += weight * value[row];
       }
     }
-    for (int row = 0; row < kRows; ++row) {
-      for (int64_t c = 0; c < kChannels; ++c) {
-        out[row * outputs_ * kChannels + c] = to_level(sums[c][row]);
-      }
+    for (int row = 0; row < kRows; ++row, out += stride) {
+      for (int64_t c = 0; c < kChannels; ++c) out[c] = to_level(sums[c][row]);
     }
   }
 
-  const Filter& filter_;
-  int64_t inputs_, outputs_;
+  std::span<const Taps> group_;
   std::vector<Column> window_;
 };
 
+constexpr int kRowBlock = 8;
+
+/// As many outputs from `begin` on as keep the window in the L1 cache, at least one.
+std::vector<Taps> group_of_taps(int64_t begin, int64_t inputs, int64_t outputs) {
+  constexpr int64_t kWindowInputs = 24 * 1024 / (kChannels * kRowBlock * sizeof(double));
+  std::vector<Taps> group;
+  for (int64_t i = begin; i < outputs; ++i) {
+    Taps taps = taps_of(i, inputs, outputs);
+    if (!group.empty() && taps.end() - group.front().first > kWindowInputs) break;
+    group.push_back(std::move(taps));
+  }
+  return group;
+}
+
+/// Goes down the picture for one group of outputs after the other: the weights of all of them can
+/// be larger than a long picture.
 Image resize_width(const Image& image, int64_t width) {
-  constexpr int kBlock = 8;
-  const Filter filter(image.width, width);
-  RowResampler<kBlock> block(filter, image.width, width);
-  RowResampler<1> single(filter, image.width, width);
   Image result{width, image.height, {}};
   result.rgb.resize(static_cast<size_t>(width * image.height * kChannels));
-  const uint8_t* in = image.rgb.data();
-  uint8_t* out = result.rgb.data();
-  for (int64_t y = 0; y < image.height;) {
-    const bool whole = y + kBlock <= image.height;
-    const int64_t rows = whole ? kBlock : 1;
-    whole ? block(in, out) : single(in, out);
-    in += rows * image.width * kChannels;
-    out += rows * width * kChannels;
-    y += rows;
+  const int64_t in_stride = image.width * kChannels, out_stride = width * kChannels;
+  for (int64_t begin = 0; begin < width;) {
+    const std::vector<Taps> group = group_of_taps(begin, image.width, width);
+    RowResampler<kRowBlock> block(group);
+    RowResampler<1> single(group);
+    const uint8_t* in = image.rgb.data();
+    uint8_t* out = result.rgb.data() + begin * kChannels;
+    for (int64_t y = 0; y < image.height;) {
+      const bool whole = y + kRowBlock <= image.height;
+      whole ? block(in, in_stride, out, out_stride) : single(in, in_stride, out, out_stride);
+      const int64_t rows = whole ? kRowBlock : 1;
+      in += rows * in_stride;
+      out += rows * out_stride;
+      y += rows;
+    }
+    begin += std::ssize(group);
   }
   return result;
 }
@@ -168,13 +150,12 @@ Image resize_width(const Image& image, int64_t width) {
 /// Adds up rows in pieces that stay in the L1 cache.
 Image resize_height(const Image& image, int64_t height) {
   constexpr int64_t kPiece = 1024;
-  const Filter filter(image.height, height);
   const int64_t row_size = image.width * kChannels;
   Image result{image.width, height, {}};
   result.rgb.resize(static_cast<size_t>(row_size * height));
   std::array<double, kPiece> sums;
   for (int64_t y = 0; y < height; ++y) {
-    const Taps taps = filter[y];
+    const Taps taps = taps_of(y, image.height, height);
     for (int64_t begin = 0; begin < row_size; begin += kPiece) {
       const int64_t count = std::min(kPiece, row_size - begin);
       const uint8_t* in = &image.rgb[static_cast<size_t>(taps.first * row_size + begin)];
