@@ -2,8 +2,6 @@
 // another noise.
 #pragma once
 
-#include <unistd.h>
-
 #include <filesystem>
 #include <fstream>
 #include <random>
@@ -14,6 +12,7 @@
 #include "checkpoint/safetensors.h"
 #include "checkpoint/write_safetensors.h"
 #include "numerics/bfloat16.h"
+#include "temp_folder.h"
 
 namespace octavo {
 
@@ -22,15 +21,13 @@ class SeeingDemo {
   /// Made on first use; removed when the program ends.
   static const std::filesystem::path& folder() {
     static const SeeingDemo demo;
-    return demo.folder_;
+    return demo.folder_.path();
   }
 
  private:
   static constexpr int64_t kHidden = 32, kHeads = 2, kHeadDim = 16, kWidth = 48, kPositions = 256;
 
   SeeingDemo() {
-    std::string name = std::filesystem::temp_directory_path() / "octavo-eyes-XXXXXX";
-    folder_ = mkdtemp(name.data());
     for (const char* file : {"tokenizer.json", "tokenizer_config.json", "chat_template.jinja",
                              "generation_config.json"}) {
       std::filesystem::copy_file(source_ / file, folder_ / file);
@@ -38,8 +35,6 @@ class SeeingDemo {
     write_config();
     write_weights();
   }
-  ~SeeingDemo() { std::filesystem::remove_all(folder_); }
-
   void write_config() {
     nlohmann::json config = read_json_file(source_ / "config.json");
     config["text_config"]["use_bidirectional_attention"] = "vision";
@@ -102,7 +97,7 @@ class SeeingDemo {
 
   const std::filesystem::path source_ =
       std::filesystem::path(OCTAVO_SOURCE_DIR) / "models/capitals";
-  std::filesystem::path folder_;
+  TempFolder folder_;
   int64_t text_hidden_ = 0;
   std::mt19937 random_{7};
   std::vector<std::pair<TensorPlan, std::vector<uint16_t>>> eyes_;

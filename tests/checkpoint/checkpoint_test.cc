@@ -13,7 +13,6 @@ using ::testing::Contains;
 using testing::expect_error;
 using ::testing::HasSubstr;
 using testing::safetensors;
-using testing::TempFolder;
 
 constexpr const char* kIndex = "model.safetensors.index.json";
 

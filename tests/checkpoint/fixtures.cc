@@ -1,7 +1,5 @@
 #include "fixtures.h"
 
-#include <stdlib.h>
-
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -9,23 +7,6 @@
 #include "checkpoint/tensor_view.h"
 
 namespace octavo::testing {
-
-TempFolder::TempFolder() {
-  std::string name = (std::filesystem::temp_directory_path() / "octavo-test-XXXXXX").string();
-  if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("mkdtemp failed");
-  path_ = name;
-}
-
-TempFolder::~TempFolder() {
-  std::error_code error;
-  std::filesystem::remove_all(path_, error);
-}
-
-std::filesystem::path TempFolder::write(std::string_view name, std::string_view content) const {
-  const auto file = path_ / name;
-  std::ofstream(file, std::ios::binary) << content;
-  return file;
-}
 
 std::string read_file(const std::filesystem::path& path) {
   std::ostringstream text;

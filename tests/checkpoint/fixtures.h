@@ -11,26 +11,10 @@
 #include <string_view>
 #include <vector>
 
+#include "../temp_folder.h"
 #include "octavo/error.h"
 
 namespace octavo::testing {
-
-/// A fresh folder, removed with everything in it at the end.
-class TempFolder {
- public:
-  TempFolder();
-  ~TempFolder();
-  TempFolder(const TempFolder&) = delete;
-  TempFolder& operator=(const TempFolder&) = delete;
-
-  const std::filesystem::path& path() const { return path_; }
-  std::filesystem::path operator/(std::string_view name) const { return path_ / name; }
-  /// Writes a file and returns its path.
-  std::filesystem::path write(std::string_view name, std::string_view content) const;
-
- private:
-  std::filesystem::path path_;
-};
 
 std::string read_file(const std::filesystem::path& path);
 

@@ -8,7 +8,6 @@ namespace octavo {
 namespace {
 
 using testing::expect_error;
-using testing::TempFolder;
 using testing::u32;
 using testing::u64;
 

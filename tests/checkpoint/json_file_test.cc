@@ -8,7 +8,6 @@ namespace octavo {
 namespace {
 
 using testing::expect_error;
-using testing::TempFolder;
 
 std::string nested(int depth) {
   return std::string(depth, '[') + std::string(depth, ']');

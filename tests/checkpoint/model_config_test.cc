@@ -9,7 +9,6 @@ namespace {
 
 using nlohmann::json;
 using testing::expect_error;
-using testing::TempFolder;
 
 json published(const std::string& name) {
   return read_json_file(std::filesystem::path(OCTAVO_TESTS_DIR) / "configs" / name);

@@ -3,8 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <fstream>
-
+#include "../temp_folder.h"
 #include "octavo/error.h"
 
 namespace octavo {
@@ -12,17 +11,11 @@ namespace {
 
 class ProcessorConfigTest : public testing::Test {
  protected:
-  ProcessorConfigTest() {
-    std::string name = testing::TempDir() + "octavo-processor-XXXXXX";
-    folder_ = mkdtemp(name.data());
-  }
-  ~ProcessorConfigTest() override { std::filesystem::remove_all(folder_); }
-
-  void write(const char* name, const char* text) { std::ofstream(folder_ / name) << text; }
+  void write(const char* name, const char* text) { folder_.write(name, text); }
 
   std::string refusal() {
     try {
-      read_image_tokens(folder_);
+      read_image_tokens(folder_.path());
     } catch (const Error& error) {
       EXPECT_EQ(error.code(), ErrorCode::kBadFile);
       return error.what();
@@ -30,19 +23,19 @@ class ProcessorConfigTest : public testing::Test {
     return "accepted";
   }
 
-  std::filesystem::path folder_;
+  TempFolder folder_;
 };
 
 TEST_F(ProcessorConfigTest, TheProcessorWinsOverTheModel) {
-  EXPECT_EQ(read_image_tokens(folder_), std::nullopt);
+  EXPECT_EQ(read_image_tokens(folder_.path()), std::nullopt);
   write("config.json", R"({"vision_soft_tokens_per_image": 140})");
-  EXPECT_EQ(read_image_tokens(folder_), 140);
+  EXPECT_EQ(read_image_tokens(folder_.path()), 140);
   write("preprocessor_config.json", R"({"max_soft_tokens": 560})");
-  EXPECT_EQ(read_image_tokens(folder_), 560);
+  EXPECT_EQ(read_image_tokens(folder_.path()), 560);
   write("processor_config.json", R"({"image_processor": {"max_soft_tokens": 70}})");
-  EXPECT_EQ(read_image_tokens(folder_), 70);
+  EXPECT_EQ(read_image_tokens(folder_.path()), 70);
   write("processor_config.json", R"({"image_processor": {"patch_size": 16}})");
-  EXPECT_EQ(read_image_tokens(folder_), 560);
+  EXPECT_EQ(read_image_tokens(folder_.path()), 560);
 }
 
 TEST_F(ProcessorConfigTest, ErrorsNameFileAndKey) {

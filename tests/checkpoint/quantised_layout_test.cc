@@ -10,7 +10,6 @@ namespace {
 using ::testing::ElementsAre;
 using testing::expect_error;
 using testing::safetensors;
-using testing::TempFolder;
 using testing::Tensor;
 
 const QuantSpec kAffine8x64{QuantMode::kAffine, 8, 64};

@@ -9,7 +9,6 @@ namespace {
 
 using testing::expect_error;
 using testing::safetensors;
-using testing::TempFolder;
 using testing::u64;
 
 SafetensorsHeader parse(std::string_view file) {

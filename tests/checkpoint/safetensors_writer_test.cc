@@ -14,7 +14,6 @@ namespace {
 using ::testing::ElementsAre;
 using testing::expect_error;
 using testing::read_file;
-using testing::TempFolder;
 
 constexpr const char* kIndex = "model.safetensors.index.json";
 

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "../seeing_demo.h"
+#include "../temp_folder.h"
 #include "run_octavo.h"
 
 namespace octavo::cli {
@@ -20,12 +21,6 @@ const std::string kDemo = std::string(OCTAVO_SOURCE_DIR) + "/models/capitals";
 
 class ImagesTest : public testing::Test {
  protected:
-  ImagesTest() {
-    std::string name = std::filesystem::temp_directory_path() / "octavo-pictures-XXXXXX";
-    folder_ = mkdtemp(name.data());
-  }
-  ~ImagesTest() override { std::filesystem::remove_all(folder_); }
-
   /// A BMP file of one colour, 24 bits per pixel.
   std::string bmp(const std::string& name, char colour, int width = 60, int height = 60) const {
     const int row = (width * 3 + 3) / 4 * 4;
@@ -42,10 +37,7 @@ class ImagesTest : public testing::Test {
   }
 
   std::string write(const std::string& name, const std::string& content) const {
-    const auto path = folder_ / name;
-    std::filesystem::create_directories(path.parent_path());
-    std::ofstream(path, std::ios::binary) << content;
-    return path;
+    return folder_.write(name, content);
   }
 
   static std::vector<std::string> command(const std::string& name,
@@ -74,7 +66,7 @@ class ImagesTest : public testing::Test {
     return outcome.err;
   }
 
-  std::filesystem::path folder_;
+  TempFolder folder_;
 };
 
 TEST_F(ImagesTest, GenerateTakesPictures) {
@@ -178,7 +170,7 @@ TEST_F(ImagesTest, ChatKnowsTheHomeFolder) {
   bmp("home.bmp", 30);
   const char* before = std::getenv("HOME");
   const std::string home = before == nullptr ? "" : before;
-  setenv("HOME", folder_.c_str(), 1);
+  setenv("HOME", folder_.path().c_str(), 1);
   const Outcome outcome = run_octavo(command("chat", {}), "/image ~/home.bmp\n");
   before == nullptr ? unsetenv("HOME") : setenv("HOME", home.c_str(), 1);
   EXPECT_THAT(outcome.err, HasSubstr("home.bmp: 60 x 60"));

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "../temp_folder.h"
 #include "checkpoint/safetensors.h"
 #include "run_octavo.h"
 
@@ -20,12 +21,6 @@ const std::string kConfig = std::string(OCTAVO_SOURCE_DIR) + "/models/capitals/c
 
 class SynthCommandTest : public testing::Test {
  protected:
-  SynthCommandTest() {
-    std::string name = std::filesystem::temp_directory_path() / "octavo-synth-XXXXXX";
-    folder_ = mkdtemp(name.data());
-  }
-  ~SynthCommandTest() override { std::filesystem::remove_all(folder_); }
-
   std::string path(const std::string& name) const { return folder_ / name; }
 
   Outcome synth(const std::string& name, std::vector<std::string> more) const {
@@ -34,7 +29,7 @@ class SynthCommandTest : public testing::Test {
     return run_octavo(arguments);
   }
 
-  std::filesystem::path folder_;
+  TempFolder folder_;
 };
 
 TEST_F(SynthCommandTest, TheResultRuns) {

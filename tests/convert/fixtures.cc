@@ -1,7 +1,5 @@
 #include "fixtures.h"
 
-#include <unistd.h>
-
 #include <fstream>
 #include <random>
 #include <set>
@@ -40,15 +38,6 @@ void append_tensor(std::string& header, std::string& data, const std::string& na
 }
 
 }  // namespace
-
-TempFolder::TempFolder() {
-  std::string name = std::filesystem::temp_directory_path() / "octavo-convert-XXXXXX";
-  path_ = mkdtemp(name.data());
-}
-
-TempFolder::~TempFolder() {
-  std::filesystem::remove_all(path_);
-}
 
 nlohmann::json tiny_config() {
   nlohmann::json config = read_json_file(std::filesystem::path(OCTAVO_TESTS_DIR) / "configs" /

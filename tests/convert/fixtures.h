@@ -7,21 +7,10 @@
 #include <string>
 #include <vector>
 
+#include "../temp_folder.h"
 #include "convert/options.h"
 
 namespace octavo::convert {
-
-/// A fresh folder that goes away with its owner.
-class TempFolder {
- public:
-  TempFolder();
-  ~TempFolder();
-  std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
-  const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
 
 /// The real 26B-A4B configuration shrunk: 6 layers, the last one full, 4 experts, small widths.
 nlohmann::json tiny_config();

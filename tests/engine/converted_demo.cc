@@ -1,20 +1,10 @@
 #include "converted_demo.h"
 
-#include <unistd.h>
-
+#include "../temp_folder.h"
 #include "convert/converter.h"
 
 namespace octavo {
 namespace {
-
-struct TempFolder {
-  TempFolder() {
-    std::string name = std::filesystem::temp_directory_path() / "octavo-engine-XXXXXX";
-    path = mkdtemp(name.data());
-  }
-  ~TempFolder() { std::filesystem::remove_all(path); }
-  std::filesystem::path path;
-};
 
 convert::ConvertOptions options_of(const std::string& layout) {
   convert::ConvertOptions options;
@@ -37,7 +27,7 @@ convert::ConvertOptions options_of(const std::string& layout) {
 
 std::filesystem::path converted_demo(const std::string& layout) {
   static const TempFolder folder;
-  const std::filesystem::path output = folder.path / layout;
+  const std::filesystem::path output = folder / layout;
   if (!std::filesystem::exists(output)) {
     convert::ConvertOptions options = options_of(layout);
     options.input = std::filesystem::path(OCTAVO_SOURCE_DIR) / "models/capitals";

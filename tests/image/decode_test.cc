@@ -30,7 +30,7 @@ TEST(Decode, GoldenPicturesGivePillowsPixels) {
 }
 
 TEST(Decode, FormatIsToldByContent) {
-  const testing::TempFolder folder;
+  const TempFolder folder;
   const auto path = folder.write("picture.txt", read_file(goldens() / "files/rgb.png"));
   EXPECT_EQ(read_image(path).rgb, golden_frames("rgb.png").front().rgb);
 }
@@ -92,7 +92,7 @@ TEST(Decode, RefusesWhatIsNoPicture) {
 TEST(Decode, NamesAFileThatIsNotThere) {
   expect_error(ErrorCode::kIo, "/nonexistent/photo.png",
                [] { read_image("/nonexistent/photo.png"); });
-  const testing::TempFolder folder;
+  const TempFolder folder;
   expect_error(ErrorCode::kBadFile, folder.path().string(), [&] { read_image(folder.path()); });
   expect_error(ErrorCode::kBadFile, "none.png: empty",
                [&] { read_image(folder.write("none.png", "")); });

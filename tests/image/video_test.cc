@@ -70,7 +70,7 @@ TEST(Video, FramesWithoutATimeAreShownForATenthOfASecond) {
 }
 
 TEST(Video, ReadsAFolderInNaturalOrder) {
-  const testing::TempFolder folder;
+  const TempFolder folder;
   const std::string colour = read_file(goldens() / "files/rgb.bmp");
   const std::string few = read_file(goldens() / "files/palette.bmp");
   folder.write("frame10.bmp", few);
@@ -88,7 +88,7 @@ TEST(Video, ReadsAFolderInNaturalOrder) {
 }
 
 TEST(Video, NamesTheFrameThatIsDamaged) {
-  const testing::TempFolder folder;
+  const TempFolder folder;
   folder.write("1.bmp", read_file(goldens() / "files/rgb.bmp"));
   const auto bad = folder.write("2.png", "no picture");
   expect_error(ErrorCode::kBadFile, bad.string() + ": not a picture",
@@ -96,7 +96,7 @@ TEST(Video, NamesTheFrameThatIsDamaged) {
 }
 
 TEST(Video, RefusesWhatIsNoVideo) {
-  const testing::TempFolder folder;
+  const TempFolder folder;
   expect_error(ErrorCode::kBadFile, folder.path().string() + ": no pictures",
                [&] { read_video(folder.path()); });
   expect_error(ErrorCode::kBadFile, "not an animation",

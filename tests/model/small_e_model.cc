@@ -1,23 +1,13 @@
 #include "small_e_model.h"
 
-#include <unistd.h>
-
 #include <fstream>
 
+#include "../temp_folder.h"
 #include "synth/shapes.h"
 #include "synth/synth.h"
 
 namespace octavo {
 namespace {
-
-struct TempFolder {
-  TempFolder() {
-    std::string name = std::filesystem::temp_directory_path() / "octavo-model-XXXXXX";
-    path = mkdtemp(name.data());
-  }
-  ~TempFolder() { std::filesystem::remove_all(path); }
-  std::filesystem::path path;
-};
 
 nlohmann::json config() {
   nlohmann::json config = synth::config_like("e2b");
@@ -42,9 +32,9 @@ nlohmann::json config() {
 
 std::filesystem::path small_e_model(const std::string& layout) {
   static const TempFolder folder;
-  const std::filesystem::path output = folder.path / layout;
+  const std::filesystem::path output = folder / layout;
   if (std::filesystem::exists(output)) return output;
-  const std::filesystem::path source = folder.path / "config.json";
+  const std::filesystem::path source = folder / "config.json";
   std::ofstream(source) << config();
   synth::SynthOptions options;
   options.config = source;

@@ -3,11 +3,10 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
-#include <fstream>
 #include <vector>
 
+#include "../temp_folder.h"
 #include "image/data_url.h"
 #include "image/image.h"
 #include "octavo/error.h"
@@ -32,18 +31,8 @@ constexpr const char* kGif =
 
 class ContentTest : public testing::Test {
  protected:
-  ContentTest() {
-    std::string name = std::filesystem::temp_directory_path() / "octavo-content-XXXXXX";
-    folder_ = mkdtemp(name.data());
-  }
-  ~ContentTest() override { std::filesystem::remove_all(folder_); }
-
   std::filesystem::path write(const std::string& name, std::span<const std::byte> bytes) {
-    const auto path = folder_ / name;
-    std::filesystem::create_directories(path.parent_path());
-    std::ofstream(path, std::ios::binary)
-        .write(reinterpret_cast<const char*>(bytes.data()), std::ssize(bytes));
-    return path;
+    return folder_.write(name, {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
   }
 
   static std::string refusal(ErrorCode code, const std::function<void()>& action) {
@@ -56,7 +45,7 @@ class ContentTest : public testing::Test {
     return "no error";
   }
 
-  std::filesystem::path folder_;
+  TempFolder folder_;
 };
 
 std::vector<uint8_t> first_pixel(const ImageInput& image) {

@@ -1,22 +1,11 @@
 #include "fixtures.h"
 
-#include <unistd.h>
-
 #include <fstream>
 #include <sstream>
 
 #include "synth/shapes.h"
 
 namespace octavo::synth {
-
-TempFolder::TempFolder() {
-  std::string name = std::filesystem::temp_directory_path() / "octavo-synth-XXXXXX";
-  path_ = mkdtemp(name.data());
-}
-
-TempFolder::~TempFolder() {
-  std::filesystem::remove_all(path_);
-}
 
 nlohmann::json small_config() {
   nlohmann::json config = config_like("26b-a4b");

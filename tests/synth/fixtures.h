@@ -1,23 +1,13 @@
-// Tests of synth: folders that go away, and a small shape.
+// Tests of synth: a small shape and its files.
 #pragma once
 
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "../temp_folder.h"
+
 namespace octavo::synth {
-
-/// A fresh folder that goes away with its owner.
-class TempFolder {
- public:
-  TempFolder();
-  ~TempFolder();
-  std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
-  const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
 
 /// The 26B-A4B shape shrunk: 6 layers, the last one full, 4 experts, rows of whole groups and, in
 /// the experts, of an odd number of stretches.
