@@ -4,11 +4,13 @@
 #include <algorithm>
 #include <charconv>
 #include <memory>
+#include <numeric>
 #include <string>
 
 #include "base/checked.h"
 #include "checkpoint/write_safetensors.h"
 #include "cli/cli.h"
+#include "engine/prompt.h"
 #include "image/decode.h"
 #include "model/language_model.h"
 
@@ -21,7 +23,7 @@ struct LogitsOptions {
   int64_t image_tokens = 280;
   bool exact = false;
   int threads = 0;
-  int chunk = 512;
+  size_t chunk = 512;
 };
 
 std::vector<int32_t> parse_tokens(std::string_view text) {
@@ -42,32 +44,24 @@ std::vector<int32_t> parse_tokens(std::string_view text) {
   return tokens;
 }
 
-/// A picture's run of placeholder tokens and the soft tokens that replace them.
-struct Picture {
-  int64_t first, count;
-  Tensor features;
-
-  int64_t end() const { return first + count; }
-};
-
 /// The maximal runs of image or video tokens, without features yet.
-std::vector<Picture> find_runs(std::span<const int32_t> tokens, const ModelConfig& config) {
-  std::vector<Picture> runs;
-  for (int64_t i = 0; i < std::ssize(tokens); ++i) {
+std::vector<PromptImage> find_runs(std::span<const int32_t> tokens, const ModelConfig& config) {
+  std::vector<PromptImage> runs;
+  for (size_t i = 0; i < tokens.size(); ++i) {
     if (tokens[i] != config.image_token_id && tokens[i] != config.video_token_id) continue;
     if (!runs.empty() && runs.back().end() == i) {
       ++runs.back().count;
     } else {
-      runs.push_back({i, 1, Tensor()});
+      runs.push_back({.first_token = i, .count = 1});
     }
   }
   return runs;
 }
 
 /// The pictures of the files, in the order of the runs.
-std::vector<Picture> encode_pictures(LanguageModel& model, std::span<const int32_t> tokens,
-                                     const LogitsOptions& options) {
-  std::vector<Picture> pictures = find_runs(tokens, model.config());
+std::vector<PromptImage> encode_pictures(LanguageModel& model, std::span<const int32_t> tokens,
+                                         const LogitsOptions& options) {
+  std::vector<PromptImage> pictures = find_runs(tokens, model.config());
   if (pictures.size() != options.images.size()) {
     fail(ErrorCode::kBadRequest,
          "--tokens: {} runs of image tokens for {} --image files; expected one run for each",
@@ -79,74 +73,58 @@ std::vector<Picture> encode_pictures(LanguageModel& model, std::span<const int32
          options.model);
   }
   for (size_t i = 0; i < pictures.size(); ++i) {
-    Picture& picture = pictures[i];
+    PromptImage& picture = pictures[i];
     const ImagePatches patches =
         make_patches(read_image(options.images[i]), {.max_soft_tokens = options.image_tokens,
                                                      .patch_size = vision->patch_size,
                                                      .pooling = vision->pooling_kernel_size});
-    picture.features = model.encode_image(patches);
-    if (picture.features.rows() == picture.count) continue;
+    picture.features = std::make_shared<const Tensor>(model.encode_image(patches));
+    if (std::cmp_equal(picture.features->rows(), picture.count)) continue;
     fail(ErrorCode::kBadRequest,
          "{}: {} soft tokens for a run of {} image tokens at position {}; expected as many",
-         options.images[i], picture.features.rows(), picture.count, picture.first);
+         options.images[i], picture.features->rows(), picture.count, picture.first_token);
   }
   return pictures;
 }
 
-/// The end of the chunk that starts at `begin`. A picture is never split: the chunk ends before it,
-/// or after it if it starts there.
-int64_t chunk_end(int64_t begin, int64_t chunk, int64_t tokens, std::span<const Picture> pictures) {
-  const int64_t end = std::min(begin + chunk, tokens);
-  for (const Picture& picture : pictures) {
-    if (picture.first < end && end < picture.end()) {
-      return picture.first > begin ? picture.first : picture.end();
-    }
-  }
-  return end;
-}
-
 /// Logits [tokens, vocab] of one pass over `tokens` in chunks.
-std::vector<float> all_logits(LanguageModel& model, std::span<const int32_t> tokens,
-                              std::span<const Picture> pictures, int64_t chunk) {
-  const int64_t vocab = model.config().text.vocab_size;
+std::vector<float> all_logits(LanguageModel& model, const PromptView& prompt, size_t chunk) {
+  const auto& [tokens, pictures] = prompt;
+  const auto vocab = static_cast<size_t>(model.config().text.vocab_size);
   for (const int32_t token : tokens) {
-    if (token >= 0 && token < vocab) continue;
+    if (token >= 0 && std::cmp_less(token, vocab)) continue;
     fail(ErrorCode::kBadRequest, "token {} is outside the vocabulary of {}", token, vocab);
   }
-  std::vector<float> logits(checked_mul(tokens.size(), static_cast<uint64_t>(vocab), "logits"));
+  std::vector<float> logits(checked_mul(tokens.size(), vocab, "logits"));
   KvCache cache = model.make_cache();
-  for (int64_t begin = 0; begin < std::ssize(tokens);) {
-    const int64_t count = chunk_end(begin, chunk, std::ssize(tokens), pictures) - begin;
-    std::vector<int64_t> rows(static_cast<size_t>(count));
-    for (int64_t i = 0; i < count; ++i) rows[i] = i;
-    std::vector<ImageRun> images;
-    for (const Picture& picture : pictures) {
-      if (picture.first < begin || picture.first >= begin + count) continue;
-      images.push_back({picture.first - begin, &picture.features});
-    }
-    const Segment segment{&cache, count};
+  for (size_t begin = 0; begin < tokens.size();) {
+    const size_t end = chunk_end(prompt, begin, chunk), count = end - begin;
+    std::vector<int64_t> rows(count);
+    std::iota(rows.begin(), rows.end(), 0);
+    const std::vector<ImageRun> images = image_runs(images_within(pictures, begin, end), begin);
+    const Segment segment{&cache, static_cast<int64_t>(count)};
     model.forward({tokens.subspan(begin, count), {&segment, 1}, rows, images},
                   std::span(logits).subspan(begin * vocab, count * vocab));
-    begin += count;
+    begin = end;
   }
   return logits;
 }
 
 /// `features0`, `features1`, ...: F32 [soft tokens, hidden] of each picture.
-void write_features(const std::string& path, std::span<const Picture> pictures) {
+void write_features(const std::string& path, std::span<const PromptImage> pictures) {
   std::vector<std::vector<float>> rows;  // without the padding of tensors
-  for (const Picture& picture : pictures) {
+  for (const PromptImage& picture : pictures) {
     std::vector<float>& values = rows.emplace_back();
-    for (int64_t r = 0; r < picture.count; ++r) {
-      const float* row = picture.features.row(r);
-      values.insert(values.end(), row, row + picture.features.cols());
+    const Tensor& features = *picture.features;
+    for (int64_t r = 0; r < features.rows(); ++r) {
+      values.insert(values.end(), features.row(r), features.row(r) + features.cols());
     }
   }
   std::vector<std::pair<TensorPlan, std::span<const std::byte>>> tensors;
   for (size_t i = 0; i < rows.size(); ++i) {
     const TensorPlan plan{fmt::format("features{}", i),
                           Dtype::kF32,
-                          {pictures[i].count, pictures[i].features.cols()}};
+                          {pictures[i].features->rows(), pictures[i].features->cols()}};
     tensors.emplace_back(plan, std::as_bytes(std::span(rows[i])));
   }
   write_safetensors_file(path, tensors);
@@ -156,9 +134,9 @@ void run_logits(const LogitsOptions& options) {
   const std::vector<int32_t> tokens = parse_tokens(options.tokens);
   const auto model =
       LanguageModel::load(options.model, {.exact = options.exact, .threads = options.threads});
-  const std::vector<Picture> pictures = encode_pictures(*model, tokens, options);
+  const std::vector<PromptImage> pictures = encode_pictures(*model, tokens, options);
   if (!options.features_out.empty()) write_features(options.features_out, pictures);
-  const std::vector<float> logits = all_logits(*model, tokens, pictures, options.chunk);
+  const std::vector<float> logits = all_logits(*model, {tokens, pictures}, options.chunk);
   const TensorPlan plan{
       "logits", Dtype::kF32, {std::ssize(tokens), model->config().text.vocab_size}};
   write_safetensors_file(options.out, {{plan, std::as_bytes(std::span(logits))}});

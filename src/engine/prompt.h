@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "backend/tensor.h"
+#include "model/language_model.h"
 
 namespace octavo {
 
@@ -44,5 +45,16 @@ struct PromptView {
   PromptView(const Tokens& of, std::span<const PromptImage> with = {}) : tokens(of), images(with) {}
   PromptView(const Prompt& prompt) : tokens(prompt.tokens), images(prompt.images) {}
 };
+
+/// The end of the chunk of at most `chunk` tokens that begins at `begin`. A picture is never split:
+/// the chunk ends before it, or behind it, however long, if it begins there.
+size_t chunk_end(const PromptView& prompt, size_t begin, size_t chunk);
+
+/// Those that lie in [begin, end), which no picture reaches across.
+std::span<const PromptImage> images_within(std::span<const PromptImage> images, size_t begin,
+                                           size_t end);
+
+/// What a batch that begins at token `begin` of a prompt says of these pictures.
+std::vector<ImageRun> image_runs(std::span<const PromptImage> images, size_t begin);
 
 }  // namespace octavo

@@ -17,25 +17,6 @@ size_t first_difference(std::span<const PromptImage> a, std::span<const PromptIm
   return first;
 }
 
-/// The end of the chunk that begins at `begin`.
-size_t chunk_end(const PromptView& prompt, size_t begin, size_t chunk) {
-  const size_t end = begin + std::min(chunk, prompt.tokens.size() - begin);
-  for (const PromptImage& image : prompt.images) {
-    if (image.first_token < end && end < image.end()) {
-      return image.first_token > begin ? image.first_token : image.end();
-    }
-  }
-  return end;
-}
-
-/// Those that lie in [begin, end).
-std::span<const PromptImage> images_within(std::span<const PromptImage> images, size_t begin,
-                                           size_t end) {
-  const auto first = std::ranges::lower_bound(images, begin, {}, &PromptImage::first_token);
-  const auto last = std::ranges::lower_bound(images, end, {}, &PromptImage::first_token);
-  return {first, last};
-}
-
 }  // namespace
 
 Sequence::Sequence(LanguageModel& model, int prefill_chunk)
@@ -139,11 +120,7 @@ void Sequence::compute(std::span<const int32_t> tokens, std::span<const PromptIm
   const Segment segment{&cache_, std::ssize(tokens)};
   const int64_t last = std::ssize(tokens) - 1;
   std::span<const int64_t> rows(&last, want_logits ? 1 : 0);
-  std::vector<ImageRun> runs;
-  for (const PromptImage& image : images) {
-    runs.push_back(
-        {static_cast<int64_t>(image.first_token - tokens_.size()), image.features.get()});
-  }
+  const std::vector<ImageRun> runs = image_runs(images, tokens_.size());
   model_->forward({tokens, {&segment, 1}, rows, runs}, logits_);
   tokens_.insert(tokens_.end(), tokens.begin(), tokens.end());
   for (const PromptImage& image : images) {
