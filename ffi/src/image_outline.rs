@@ -88,7 +88,15 @@ impl<'a> Outline<'a> {
             Format::Gif => gif,
             Format::Bmp => bmp,
         };
-        let outline = Outline {
+        walk(Reader::new(data), Outline::new(format), limits).map_err(|failure| Failure {
+            message: format!("{}: {}", format.name(), failure.message),
+            ..failure
+        })
+    }
+
+    /// Nothing is known yet but the format.
+    fn new(format: Format) -> Self {
+        Outline {
             format,
             width: 0,
             height: 0,
@@ -96,11 +104,7 @@ impl<'a> Outline<'a> {
             delays: Vec::new(),
             first_frame: None,
             lossy_data: None,
-        };
-        walk(Reader::new(data), outline, limits).map_err(|failure| Failure {
-            message: format!("{}: {}", format.name(), failure.message),
-            ..failure
-        })
+        }
     }
 
     fn set_size(&mut self, width: u32, height: u32, limits: &Limits) -> Result<(), Failure> {
@@ -313,15 +317,7 @@ fn webp_chunk<'a>(reader: &mut Reader<'a>) -> Result<(&'a [u8], &'a [u8]), Failu
 
 /// The chunks inside a frame of an animation: its bit stream must have the size of the frame.
 fn webp_frame(data: &[u8], width: u32, height: u32, limits: &Limits) -> Result<(), Failure> {
-    let mut frame = Outline {
-        format: Format::WebP,
-        width: 0,
-        height: 0,
-        orientation: Orientation::NoTransforms,
-        delays: Vec::new(),
-        first_frame: None,
-        lossy_data: None,
-    };
+    let mut frame = Outline::new(Format::WebP);
     frame.set_size(width, height, limits)?;
     let mut reader = Reader::new(data);
     while !reader.rest().is_empty() {

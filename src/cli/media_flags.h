@@ -12,8 +12,6 @@ namespace octavo::cli {
 struct MediaFlags {
   std::vector<std::string> images, videos;  // paths
   double frames_per_second = 24;            // of folders
-
-  bool empty() const { return images.empty() && videos.empty(); }
 };
 
 /// --image, --video and --video-fps; returns them.
@@ -28,7 +26,6 @@ class Attachments {
                               double frames_per_second);
   void add(const Model& model, const MediaFlags& flags);
 
-  size_t count() const { return parts_.size(); }
   void clear() { parts_.clear(); }
 
   /// A message: they come before the text, which answers best.

@@ -16,7 +16,7 @@ namespace {
 constexpr int64_t kChannels = 3;
 
 void validate(ImageSize size, const PatchOptions& options) {
-  if (std::ranges::find(kImageTokenBudgets, options.max_soft_tokens) == kImageTokenBudgets.end()) {
+  if (!is_image_token_budget(options.max_soft_tokens)) {
     fail(ErrorCode::kBadRequest, "{} tokens for an image, expected 70, 140, 280, 560 or 1120",
          options.max_soft_tokens);
   }
@@ -35,6 +35,10 @@ void validate(ImageSize size, const PatchOptions& options) {
 }
 
 }  // namespace
+
+bool is_image_token_budget(int64_t tokens) {
+  return std::ranges::find(kImageTokenBudgets, tokens) != kImageTokenBudgets.end();
+}
 
 ImageSize patched_size(ImageSize size, const PatchOptions& options) {
   validate(size, options);

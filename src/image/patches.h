@@ -18,6 +18,7 @@ struct ImagePatches {
 
 /// How many soft tokens a picture may become.
 inline constexpr std::array<int64_t, 5> kImageTokenBudgets = {70, 140, 280, 560, 1120};
+bool is_image_token_budget(int64_t tokens);
 
 struct PatchOptions {
   int64_t max_soft_tokens = 280;  // one of kImageTokenBudgets

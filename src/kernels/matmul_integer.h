@@ -103,12 +103,18 @@ struct OrderedSides {
   const float* sums;
 };
 
+/// log2 of the groups of sums (32 wide, 16 for NVFP4) that share the side values of one group of
+/// weights (16 << chunk_shift wide).
+template <class F>
+int side_shift(const Row& row) {
+  return row.chunk_shift - (F::kHalfGroups ? 0 : 1);
+}
+
 /// Where the lanes of a step find their weights' side values.
 template <class F>
 struct SidePlan {
-  SidePlan(const Row& row, int64_t groups_of_row) : groups(groups_of_row) {
-    // Groups of sums are 32 wide (16 for NVFP4), those of weights 16 << chunk_shift.
-    shift = row.chunk_shift - (F::kHalfGroups ? 0 : 1);
+  SidePlan(const Row& row, int64_t groups_of_row)
+      : groups(groups_of_row), shift(side_shift<F>(row)) {
     // The last sides, if fewer than 16, are read as part of the 16 before the end. Lanes past the
     // end hold sums of zero and may have any side of the row.
     tail = groups >= 16 ? groups / 16 * 16 : groups;
@@ -394,7 +400,7 @@ void integer_panel(const MatrixView& m, int64_t first_row, int64_t count, const 
     fill_sides<V, F>(rows + v, groups, width, {nullptr, panel.scales + v, panel.biases + v});
     fill_panel<V, F>(rows + v, blocks, width, panel.pairs + v);
   }
-  const int shift = rows[0].chunk_shift - 1;
+  const int shift = side_shift<F>(rows[0]);
   const int64_t sum_groups = F::kHalfGroups ? groups : (m.cols + kIntegerGroup - 1) / kIntegerGroup;
   for (int64_t t = 0; t < tokens; t += V::kPanelTokens) {
     const int64_t some = tokens - t < V::kPanelTokens ? tokens - t : V::kPanelTokens;

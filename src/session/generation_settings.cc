@@ -39,7 +39,7 @@ int64_t count(std::string_view field, const std::optional<int64_t>& value, int64
 int64_t token_budget(std::string_view field, const std::optional<int64_t>& value,
                      int64_t otherwise) {
   const int64_t budget = value.value_or(otherwise);
-  if (std::ranges::find(kImageTokenBudgets, budget) == kImageTokenBudgets.end()) {
+  if (!is_image_token_budget(budget)) {
     fail(ErrorCode::kBadRequest, "{}: {}, expected {}", field, budget,
          fmt::join(kImageTokenBudgets, ", "));
   }
