@@ -17,9 +17,9 @@ namespace {
 
 template <class V>
 constexpr Kernels make_kernels(std::string_view name) {
-  return {name,        matmul<V>,         matmul_integer<V>, quantise_row<V>, decode_row<V>,
-          rms_norm<V>, gelu_multiply<V>,  softcap<V>,        accumulate<V>,   rotate<V>,
-          write_kv<V>, attention_span<V>, attention_merge<V>};
+  return {name,          matmul<V>,   matmul_integer<V>, quantise_row<V>,   V::Ints::place,
+          decode_row<V>, rms_norm<V>, gelu_multiply<V>,  softcap<V>,        accumulate<V>,
+          rotate<V>,     write_kv<V>, attention_span<V>, attention_merge<V>};
 }
 
 }  // namespace

@@ -37,8 +37,8 @@ struct IntegerCodes {
   }
 };
 
-/// Codes of E4M3 are read as round(32 * value), half away from zero: within
-/// 1/64 of at most 448, where E4M3's own step is up to 32.
+/// Codes of E4M3 are read as floor(32 * value), subnormal numbers as 0: within 1/32 of at most 448,
+/// where E4M3's own step is up to 32. From 1/4 on every value is exact.
 template <class V>
 struct IntegerMxfp8 : IntegerCodes<8, true> {
   static constexpr bool kHalfGroups = false, kBiased = false;
@@ -51,7 +51,8 @@ struct IntegerMxfp8 : IntegerCodes<8, true> {
   }
 };
 
-/// Codes of E2M1 are read as twice their value.
+/// Codes of E2M1 are read as V::Ints::kE2m1Unit times their value: a power of two, so that the
+/// bits of the result are the same with any.
 template <class V>
 struct IntegerMxfp4 : IntegerCodes<4, true> {
   static constexpr bool kHalfGroups = false, kBiased = false;
@@ -60,7 +61,8 @@ struct IntegerMxfp4 : IntegerCodes<4, true> {
     with_block<kCheck>(row, b, [&](const uint8_t* p) { V::Ints::e2m1(p, first, second); });
   }
   static V scales(const Row& row, int64_t first, int64_t count) {
-    return read_sides<V>(row.scales, first, count, 1, V::load_e8m0) * V::broadcast(0.5f);
+    return read_sides<V>(row.scales, first, count, 1, V::load_e8m0) *
+           V::broadcast(1.0f / V::Ints::kE2m1Unit);
   }
 };
 
@@ -68,7 +70,8 @@ template <class V>
 struct IntegerNvfp4 : IntegerMxfp4<V> {
   static constexpr bool kHalfGroups = true;
   static V scales(const Row& row, int64_t first, int64_t count) {
-    return read_sides<V>(row.scales, first, count, 1, V::load_e4m3_256th) * V::broadcast(128.0f);
+    return read_sides<V>(row.scales, first, count, 1, V::load_e4m3_256th) *
+           V::broadcast(256.0f / V::Ints::kE2m1Unit);
   }
 };
 

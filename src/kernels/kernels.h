@@ -38,6 +38,9 @@ struct Kernels {
   /// NaN.
   void (*quantise_row)(const float* x, int64_t n, const IntegerRow& out);
 
+  /// Where quantise_row puts element i of a block of 64.
+  int (*code_place)(int i);
+
   /// Row `row` as f32, multiplied by `scale`; writes padded(m.cols) floats.
   /// `scratch`: 2 * padded(m.groups()) floats.
   void (*decode_row)(const MatrixView& m, int64_t row, float scale, float* out, float* scratch);

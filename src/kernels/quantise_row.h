@@ -9,6 +9,12 @@
 namespace octavo {
 namespace {
 
+/// The codes of one half of a block, put where this instruction set's decoder leaves weights.
+template <class V>
+void place_codes(const int16_t* codes, int half, int16_t* block) {
+  for (int i = 0; i < 32; ++i) block[V::Ints::place(half * 32 + i)] = codes[i];
+}
+
 /// One group of 32 values at the given half of a block.
 template <class V>
 void quantise_group(const float* x, int half, int16_t* block, float* scale, float* sum) {
@@ -31,9 +37,7 @@ void quantise_group(const float* x, int half, int16_t* block, float* scale, floa
   }
   *scale = step + poison;
   *sum = total.sum() * *scale;
-  for (int run = 0; run < 4; ++run) {
-    std::memcpy(block + run % 2 * 32 + half * 16 + run / 2 * 8, codes + run * 8, 16);
-  }
+  place_codes<V>(codes, half, block);
 }
 
 template <class V>

@@ -25,17 +25,16 @@ INSTANTIATE_TEST_SUITE_P(QuantiseRow, EveryIsaQuantise, testing::ValuesIn(isa_na
 /// One row that ends at an inaccessible page, as integers.
 struct Quantised {
   Quantised(const Kernels& k, const std::vector<float>& x)
-      : input({reinterpret_cast<const uint8_t*>(x.data()), x.size() * sizeof(float)}),
-        bytes(static_cast<size_t>(integer_row_bytes(std::ssize(x))), 0xcd),
-        output(bytes),
+      : kernels(k),
+        input({reinterpret_cast<const uint8_t*>(x.data()), x.size() * sizeof(float)}),
+        output(std::vector<uint8_t>(static_cast<size_t>(integer_row_bytes(std::ssize(x))), 0xcd)),
         row(integer_row_at(output.data(), std::ssize(x))) {
     k.quantise_row(reinterpret_cast<const float*>(input.data()), std::ssize(x), row);
-    std::memcpy(bytes.data(), output.data(), bytes.size());
   }
-  int code(int64_t i) const { return row.codes[code_place(i)]; }
+  int code(int64_t i) const { return row.codes[code_place(kernels, i)]; }
 
+  const Kernels& kernels;
   GuardedBuffer input;
-  std::vector<uint8_t> bytes;
   GuardedBuffer output;
   IntegerRow row;
 };
@@ -107,6 +106,17 @@ TEST_P(EveryIsaQuantise, WhatIsNotFiniteMakesItsGroupNaN) {
   }
 }
 
+// What lets one matrix product serve every order of codes: see IntegerRow.
+TEST_P(EveryIsaQuantise, EveryRunOfSixteenHasItsPlacesInBothHalves) {
+  std::vector<bool> taken(64);
+  for (int i = 0; i < 64; ++i) {
+    const int place = k().code_place(i);
+    EXPECT_EQ(place % 32 / 8, i / 16) << i;
+    EXPECT_FALSE(taken.at(static_cast<size_t>(place))) << i;
+    taken[static_cast<size_t>(place)] = true;
+  }
+}
+
 TEST_P(EveryIsaQuantise, SameBitsAsTheScalarKernels) {
   for (const int64_t n : {1, 31, 33, 100, 704, 2816}) {
     Rows inputs = random_inputs(4, n);
@@ -117,7 +127,13 @@ TEST_P(EveryIsaQuantise, SameBitsAsTheScalarKernels) {
       inputs[3][i] *= 1e37f;
     }
     for (const auto& x : inputs) {
-      EXPECT_EQ(Quantised(k(), x).bytes, Quantised(kernels_for("scalar"), x).bytes) << n;
+      const Quantised ours(k(), x), scalar(kernels_for("scalar"), x);
+      const int64_t all = integer_blocks(n) * kIntegerBlock;
+      for (int64_t i = 0; i < all; ++i) ASSERT_EQ(ours.code(i), scalar.code(i)) << n << ": " << i;
+      // Scales and sums lie end to end.
+      EXPECT_EQ(std::memcmp(ours.row.scales, scalar.row.scales, static_cast<size_t>(all / 32) * 8),
+                0)
+          << n;
     }
   }
 }

@@ -45,10 +45,9 @@ struct IntegerInputs {
   std::vector<IntegerRow> rows;
 };
 
-/// Place of element i among a row's codes, as IntegerRow documents it.
-inline int64_t code_place(int64_t i) {
-  const int64_t in_block = i % 64;
-  return i / 64 * 64 + in_block / 8 % 2 * 32 + in_block / 16 * 8 + in_block % 8;
+/// Place of element i among the codes of a row.
+inline int64_t code_place(const Kernels& k, int64_t i) {
+  return i / 64 * 64 + k.code_place(static_cast<int>(i % 64));
 }
 
 /// k.matmul_integer of rows [begin, end), with scratch that ends at an inaccessible page. Outputs

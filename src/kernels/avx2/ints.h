@@ -81,14 +81,17 @@ struct Ints {
     }
   }
 
-  /// 64 codes of E4M3 as round(32 * value), half away from zero; 0x7F reads as
-  /// 480.
+  /// Where element i of a block lies in first and second: as unpacking bytes leaves them.
+  static constexpr int place(int i) { return i / 8 % 2 * 32 + i / 16 * 8 + i % 8; }
+
+  /// 64 codes of E4M3 as floor(32 * value), subnormal numbers as 0; 0x7F reads as 480.
   static void e4m3(const uint8_t* p, Ints& first, Ints& second) {
     e4m3(load256(p), first.low, second.low);
     e4m3(load256(p + 32), first.high, second.high);
   }
 
-  /// 64 codes of E2M1 as twice their value.
+  /// 64 codes of E2M1 as this many times their value.
+  static constexpr int kE2m1Unit = 2;
   static void e2m1(const uint8_t* p, Ints& first, Ints& second) {
     e2m1(p, first.low, second.low);
     e2m1(p + 16, first.high, second.high);
@@ -125,28 +128,27 @@ struct Ints {
     }
   }
 
-  /// (8 + mantissa) * 2^11 times 2^(exponent - 1), rounded at 2^15. A negative
-  /// code is the complement of its magnitude: one step of 2^-11 more, which
-  /// sends halves away from zero.
+  /// The product of -(8 + mantissa) * 2^11 and -2^exponent, over 2^16: the power is negative so
+  /// that 2^15 fits, and 0 for subnormal numbers.
   static void e4m3(__m256i bytes, __m256i& first, __m256i& second) {
     const __m256i exponent = _mm256_and_si256(_mm256_srli_epi16(bytes, 3), _mm256_set1_epi8(15));
-    const __m256i power_low =
-        _mm256_shuffle_epi8(_mm256_setr_epi8(0, 1, 2, 4, 8, 16, 32, 64, -128, 0, 0, 0, 0, 0, 0, 0,
-                                             0, 1, 2, 4, 8, 16, 32, 64, -128, 0, 0, 0, 0, 0, 0, 0),
-                            exponent);
-    const __m256i power_high =
-        _mm256_shuffle_epi8(_mm256_setr_epi8(0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 4, 8, 16, 32, 64, 0,
-                                             0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 4, 8, 16, 32, 64),
-                            exponent);
-    const __m256i mantissa =
-        _mm256_or_si256(_mm256_and_si256(_mm256_slli_epi16(bytes, 3), _mm256_set1_epi8(0x38)),
-                        _mm256_set1_epi8(0x40));
-    const __m256i sign = _mm256_cmpgt_epi8(_mm256_setzero_si256(), bytes);
-    const __m256i high = _mm256_xor_si256(mantissa, sign);
-    first = _mm256_mulhrs_epi16(_mm256_unpacklo_epi8(sign, high),
-                                _mm256_unpacklo_epi8(power_low, power_high));
-    second = _mm256_mulhrs_epi16(_mm256_unpackhi_epi8(sign, high),
-                                 _mm256_unpackhi_epi8(power_low, power_high));
+    const __m256i power_low = _mm256_shuffle_epi8(
+        _mm256_setr_epi8(0, -2, -4, -8, -16, -32, -64, -128, 0, 0, 0, 0, 0, 0, 0, 0, 0, -2, -4, -8,
+                         -16, -32, -64, -128, 0, 0, 0, 0, 0, 0, 0, 0),
+        exponent);
+    const __m256i power_high = _mm256_shuffle_epi8(
+        _mm256_setr_epi8(0, -1, -1, -1, -1, -1, -1, -1, -1, -2, -4, -8, -16, -32, -64, -128, 0, -1,
+                         -1, -1, -1, -1, -1, -1, -1, -2, -4, -8, -16, -32, -64, -128),
+        exponent);
+    const __m256i eighths = _mm256_and_si256(_mm256_slli_epi16(bytes, 3), _mm256_set1_epi8(0x38));
+    const __m256i negative = _mm256_sub_epi8(_mm256_set1_epi8(-0x40), eighths);
+    // Times the sign; a code of zero, whose power is zero too, as zero.
+    const __m256i high = _mm256_sign_epi8(negative, bytes);
+    const __m256i zero = _mm256_setzero_si256();
+    first = _mm256_mulhi_epi16(_mm256_unpacklo_epi8(zero, high),
+                               _mm256_unpacklo_epi8(power_low, power_high));
+    second = _mm256_mulhi_epi16(_mm256_unpackhi_epi8(zero, high),
+                                _mm256_unpackhi_epi8(power_low, power_high));
   }
 
   /// 32 nibbles in order, one per byte.

@@ -24,9 +24,8 @@ constexpr int64_t bit_map(const uint8_t (&masks)[8]) {
   for (const uint8_t mask : masks) map = map << 8 | mask;
   return static_cast<int64_t>(map);
 }
-// Of the bits of an E4M3 code, see Ints::e4m3.
-constexpr int64_t kSignBits = bit_map({128, 128, 128, 128, 128, 128, 128, 128});
-constexpr int64_t kMantissaBits = bit_map({128, 128, 128, 129, 130, 132, 128, 128});
+// Of the bits of an E4M3 code s eeee mmm, see Ints::e4m3.
+constexpr int64_t kMantissaBits = bit_map({0, 0, 1, 2, 4, 0, 0, 0});
 constexpr int64_t kExponentBits = bit_map({8, 16, 32, 64, 0, 0, 0, 0});
 #endif
 
@@ -100,79 +99,77 @@ struct Ints {
     }
   }
 
-  /// 64 codes of E4M3 as round(32 * value).
+  /// Where element i of a block lies in first and second: even and odd elements apart, as shifts
+  /// and masks leave them, which halves the work on nibbles.
+  static constexpr int place(int i) { return i % 2 * 32 + i / 2; }
+
+  /// 64 codes of E4M3 as floor(32 * value), subnormal numbers as 0; 0x7F reads as 480.
   static void e4m3(const uint8_t* p, Ints& first, Ints& second) {
+    // 001 mmm 00 is the significand in the high byte of (8 + m) * 2^10, which the exponent shifts
+    // down by 15 - e.
     const __m512i bytes = _mm512_loadu_si512(p);
 #if OCTAVO_VNNI
-    // As below, by three linear maps of the bits of a code s eeee mmm: s in every bit; 01 mmm 000,
-    // complemented if s; and 15 - e, by which 2^14 is shifted down to the power of two (0 for e =
-    // 0).
-    const __m512i sign = _mm512_gf2p8affine_epi64_epi8(bytes, _mm512_set1_epi64(kSignBits), 0);
-    const __m512i high =
-        _mm512_gf2p8affine_epi64_epi8(bytes, _mm512_set1_epi64(kMantissaBits), 0x40);
+    const __m512i significand =
+        _mm512_gf2p8affine_epi64_epi8(bytes, _mm512_set1_epi64(kMantissaBits), 0x20);
     const __m512i shift =
         _mm512_gf2p8affine_epi64_epi8(bytes, _mm512_set1_epi64(kExponentBits), 15);
-    const __m512i zero = _mm512_setzero_si512(), top = _mm512_set1_epi16(1 << 14);
-    first.v = _mm512_mulhrs_epi16(_mm512_unpacklo_epi8(sign, high),
-                                  _mm512_srlv_epi16(top, _mm512_unpacklo_epi8(shift, zero)));
-    second.v = _mm512_mulhrs_epi16(_mm512_unpackhi_epi8(sign, high),
-                                   _mm512_srlv_epi16(top, _mm512_unpackhi_epi8(shift, zero)));
 #else
-    // (8 + mantissa) * 2^11 times 2^(exponent - 1), rounded at 2^15. A negative
-    // code is the complement of its magnitude: one step of 2^-11 more, which
-    // sends halves away from zero.
-    const __m512i exponent = _mm512_and_si512(_mm512_srli_epi16(bytes, 3), _mm512_set1_epi8(15));
-    const __m512i power_low = _mm512_shuffle_epi8(
-        _mm512_broadcast_i32x4(_mm_setr_epi8(0, 1, 2, 4, 8, 16, 32, 64, -128, 0, 0, 0, 0, 0, 0, 0)),
-        exponent);
-    const __m512i power_high = _mm512_shuffle_epi8(
-        _mm512_broadcast_i32x4(_mm_setr_epi8(0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 4, 8, 16, 32, 64)),
-        exponent);
-    const __m512i mantissa =
-        _mm512_or_si512(_mm512_and_si512(_mm512_slli_epi16(bytes, 3), _mm512_set1_epi8(0x38)),
-                        _mm512_set1_epi8(0x40));
-    const __m512i sign = _mm512_movm_epi8(_mm512_movepi8_mask(bytes));
-    const __m512i high = _mm512_xor_si512(mantissa, sign);
-    first.v = _mm512_mulhrs_epi16(_mm512_unpacklo_epi8(sign, high),
-                                  _mm512_unpacklo_epi8(power_low, power_high));
-    second.v = _mm512_mulhrs_epi16(_mm512_unpackhi_epi8(sign, high),
-                                   _mm512_unpackhi_epi8(power_low, power_high));
+    const __m512i significand =
+        _mm512_or_si512(_mm512_and_si512(_mm512_slli_epi16(bytes, 2), _mm512_set1_epi8(0x1c)),
+                        _mm512_set1_epi8(0x20));
+    const __m512i shift = _mm512_andnot_si512(_mm512_srli_epi16(bytes, 3), _mm512_set1_epi8(15));
 #endif
+    // Not of subnormal numbers: negative, they would be shifted to -1.
+    const __mmask64 negative =
+        _mm512_cmpge_epu8_mask(bytes, _mm512_set1_epi8(static_cast<char>(0x88)));
+    const __m512i high =
+        _mm512_mask_sub_epi8(significand, negative, _mm512_setzero_si512(), significand);
+    first.v = _mm512_srav_epi16(evens_up(high), evens(shift));
+    second.v = _mm512_srav_epi16(odds_up(high), odds(shift));
   }
 
-  /// 64 codes of E2M1 as twice their value.
+  /// 64 codes of E2M1 as this many times their value: twice, in the high byte.
+  static constexpr int kE2m1Unit = 512;
   static void e2m1(const uint8_t* p, Ints& first, Ints& second) {
-    // In the high byte of each element, so that one shift extends the sign.
     const __m512i table = _mm512_broadcast_i32x4(
         _mm_setr_epi8(0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12));
-    const __m512i bytes = _mm512_shuffle_epi8(table, nibbles(p));
-    const __m512i zero = _mm512_setzero_si512();
-    first.v = _mm512_srai_epi16(_mm512_unpacklo_epi8(zero, bytes), 8);
-    second.v = _mm512_srai_epi16(_mm512_unpackhi_epi8(zero, bytes), 8);
+    const __m512i pairs = byte_pairs(p);
+    const __m512i nibbles =
+        _mm512_and_si512(_mm512_or_si512(pairs, _mm512_slli_epi16(pairs, 4)), _mm512_set1_epi8(15));
+    const __m512i twice = _mm512_shuffle_epi8(table, nibbles);
+    first.v = evens_up(twice);
+    second.v = odds_up(twice);
   }
 
   /// 64 unsigned codes of kBits bits; reads up to 8 bytes past them unless
   /// kBits is 4 or 8.
   template <int kBits>
   static void codes(const uint8_t* p, Ints& first, Ints& second) {
-    __m512i bytes;
-    if constexpr (kBits == 8) bytes = _mm512_loadu_si512(p);
-    if constexpr (kBits == 4) bytes = nibbles(p);
-    if constexpr (kBits != 4 && kBits != 8) bytes = spread<kBits>(p);
-    const __m512i zero = _mm512_setzero_si512();
-    first.v = _mm512_unpacklo_epi8(bytes, zero);
-    second.v = _mm512_unpackhi_epi8(bytes, zero);
+    if constexpr (kBits == 4) {
+      const __m512i pairs = byte_pairs(p);
+      first.v = _mm512_and_si512(pairs, _mm512_set1_epi16(15));
+      second.v = _mm512_srli_epi16(pairs, 4);
+    } else {
+      __m512i bytes;
+      if constexpr (kBits == 8) bytes = _mm512_loadu_si512(p);
+      if constexpr (kBits != 8) bytes = spread<kBits>(p);
+      first.v = evens(bytes);
+      second.v = odds(bytes);
+    }
   }
 
  private:
-  /// 64 nibbles in order, one per byte.
-  static __m512i nibbles(const uint8_t* p) {
-    const __m256i bytes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
-    // Each byte to 16 bits: low nibble stays, high nibble moves to the upper
-    // byte.
-    const __m512i wide = _mm512_cvtepu8_epi16(bytes);
-    return _mm512_and_si512(_mm512_or_si512(wide, _mm512_slli_epi16(wide, 4)),
-                            _mm512_set1_epi8(15));
+  // Bytes of even and odd elements as words, in the low or in the high byte.
+  static __m512i evens(__m512i bytes) { return _mm512_and_si512(bytes, _mm512_set1_epi16(0x00ff)); }
+  static __m512i odds(__m512i bytes) { return _mm512_srli_epi16(bytes, 8); }
+  static __m512i evens_up(__m512i bytes) { return _mm512_slli_epi16(bytes, 8); }
+  static __m512i odds_up(__m512i bytes) {
+    return _mm512_and_si512(bytes, _mm512_set1_epi16(static_cast<int16_t>(0xff00)));
+  }
+
+  /// 32 bytes of two nibbles each, as words.
+  static __m512i byte_pairs(const uint8_t* p) {
+    return _mm512_cvtepu8_epi16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
   }
 
   /// 64 codes in order, one per byte: eight codes lie in kBits bytes.

@@ -95,7 +95,10 @@ struct Ints {
     }
   }
 
-  /// 64 codes of E4M3 as round(32 * value), half away from zero; 0x7F reads as 480.
+  /// Where element i of a block lies in first and second: as unpacking bytes leaves them.
+  static constexpr int place(int i) { return i / 8 % 2 * 32 + i / 16 * 8 + i % 8; }
+
+  /// 64 codes of E4M3 as floor(32 * value), subnormal numbers as 0; 0x7F reads as 480.
   static void e4m3(const uint8_t* p, Ints& first, Ints& second) {
     for (int i = 0; i < 4; ++i) {
       const uint8x16_t bytes = vld1q_u8(p + 16 * i);
@@ -104,7 +107,8 @@ struct Ints {
     }
   }
 
-  /// 64 codes of E2M1 as twice their value.
+  /// 64 codes of E2M1 as this many times their value.
+  static constexpr int kE2m1Unit = 2;
   static void e2m1(const uint8_t* p, Ints& first, Ints& second) {
     for (int i = 0; i < 4; ++i) {
       const int8x16_t twice = twice_e2m1(nibbles(vld1_u8(p + 8 * i)));
@@ -164,7 +168,8 @@ struct Ints {
 
   /// 32 * value is a number of FP16 for every code.
   static int32x4_t e4m3(uint8x8_t bytes) {
-    return vreinterpretq_s32_s16(vcvtaq_s16_f16(vmulq_n_f16(half_e4m3(bytes), 8192)));
+    const uint8x8_t normal = vand_u8(bytes, vtst_u8(bytes, vdup_n_u8(0x78)));
+    return vreinterpretq_s32_s16(vcvtmq_s16_f16(vmulq_n_f16(half_e4m3(normal), 8192)));
   }
 };
 

@@ -93,18 +93,20 @@ struct Ints {
     }
   }
 
-  /// 64 codes of E4M3 as round(32 * value), half away from zero; 0x7F reads as
-  /// 480.
+  /// Where element i of a block lies in first and second: as unpacking bytes leaves them.
+  static constexpr int place(int i) { return i / 8 % 2 * 32 + i / 16 * 8 + i % 8; }
+
+  /// 64 codes of E4M3 as floor(32 * value), subnormal numbers as 0; 0x7F reads as 480.
   static void e4m3(const uint8_t* p, Ints& first, Ints& second) {
     split(first, second, [&](int i) {
       const int exponent = p[i] >> 3 & 15, mantissa = p[i] & 7;
-      const int sixteenths = exponent == 0 ? mantissa : (8 + mantissa) << (exponent - 1);
-      const int value = (sixteenths + 8) / 16;
-      return (p[i] & 0x80) != 0 ? -value : value;
+      const int magnitude = exponent == 0 ? 0 : (8 + mantissa) << exponent;
+      return ((p[i] & 0x80) != 0 ? -magnitude : magnitude) >> 5;
     });
   }
 
-  /// 64 codes of E2M1 as twice their value.
+  /// 64 codes of E2M1 as this many times their value.
+  static constexpr int kE2m1Unit = 2;
   static void e2m1(const uint8_t* p, Ints& first, Ints& second) {
     static constexpr int8_t kTwice[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
     split(first, second, [&](int i) { return kTwice[p[i / 2] >> (i % 2 * 4) & 15]; });
@@ -121,12 +123,11 @@ struct Ints {
   }
 
  private:
-  /// Elements in the order of IntegerRow.
   template <class Element>
   static void split(Ints& first, Ints& second, const Element& element) {
     int16_t order[64];
     for (int i = 0; i < 64; ++i) {
-      order[i / 8 % 2 * 32 + i / 16 * 8 + i % 8] = static_cast<int16_t>(element(i));
+      order[place(i)] = static_cast<int16_t>(element(i));
     }
     first = load(order);
     second = load(order + 32);
