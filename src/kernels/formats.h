@@ -38,7 +38,7 @@ V read_sides(const uint8_t* p, int64_t first, int64_t count, int64_t size, const
 /// reads as zero and is never touched in memory.
 template <class V, int kBytes, V (*kLoad)(const uint8_t*)>
 struct Dense {
-  static V load(const Row& row, int64_t c) {
+  [[gnu::always_inline]] static V load(const Row& row, int64_t c) {
     const int64_t left = row.cols - c * 16;
     if (left >= 16) [[likely]]
       return kLoad(row.weight + c * 16 * kBytes);
@@ -64,7 +64,7 @@ V affine_sides(const uint8_t* p, SideDtype dtype, int64_t first, int64_t count) 
 
 template <class V, int kBits>
 struct Affine {
-  static V load(const Row& row, int64_t c) {
+  [[gnu::always_inline]] static V load(const Row& row, int64_t c) {
     const int64_t group = c >> row.chunk_shift;
     return V::fma(V::template load_codes<kBits>(row.weight + c * 2 * kBits),
                   V::broadcast(row.scale_values[group]), V::broadcast(row.bias_values[group]));
@@ -79,7 +79,7 @@ struct Affine {
 
 template <class V>
 struct Mxfp8 {
-  static V load(const Row& row, int64_t c) {
+  [[gnu::always_inline]] static V load(const Row& row, int64_t c) {
     return V::load_e4m3_256th(row.weight + c * 16) * V::broadcast(row.scale_values[c >> 1]);
   }
   static V scales(const Row& row, int64_t first, int64_t count) {
@@ -89,7 +89,7 @@ struct Mxfp8 {
 
 template <class V>
 struct Mxfp4 {
-  static V load(const Row& row, int64_t c) {
+  [[gnu::always_inline]] static V load(const Row& row, int64_t c) {
     return V::load_e2m1(row.weight + c * 8) * V::broadcast(row.scale_values[c >> 1]);
   }
   static V scales(const Row& row, int64_t first, int64_t count) {
@@ -99,7 +99,7 @@ struct Mxfp4 {
 
 template <class V>
 struct Nvfp4 {
-  static V load(const Row& row, int64_t c) {
+  [[gnu::always_inline]] static V load(const Row& row, int64_t c) {
     return V::load_e2m1(row.weight + c * 8) * V::broadcast(row.scale_values[c]);
   }
   static V scales(const Row& row, int64_t first, int64_t count) {

@@ -43,7 +43,8 @@ template <class V>
 struct IntegerMxfp8 : IntegerCodes<8, true> {
   static constexpr bool kHalfGroups = false, kBiased = false;
   template <bool kCheck>
-  static void load(const Row& row, int64_t b, typename V::Ints& first, typename V::Ints& second) {
+  [[gnu::always_inline]] static void load(const Row& row, int64_t b, typename V::Ints& first,
+                                          typename V::Ints& second) {
     with_block<kCheck>(row, b, [&](const uint8_t* p) { V::Ints::e4m3(p, first, second); });
   }
   static V scales(const Row& row, int64_t first, int64_t count) {
@@ -57,7 +58,8 @@ template <class V>
 struct IntegerMxfp4 : IntegerCodes<4, true> {
   static constexpr bool kHalfGroups = false, kBiased = false;
   template <bool kCheck>
-  static void load(const Row& row, int64_t b, typename V::Ints& first, typename V::Ints& second) {
+  [[gnu::always_inline]] static void load(const Row& row, int64_t b, typename V::Ints& first,
+                                          typename V::Ints& second) {
     with_block<kCheck>(row, b, [&](const uint8_t* p) { V::Ints::e2m1(p, first, second); });
   }
   static V scales(const Row& row, int64_t first, int64_t count) {
@@ -79,7 +81,8 @@ template <class V, int kBits>
 struct IntegerAffine : IntegerCodes<kBits, kBits == 4 || kBits == 8> {
   static constexpr bool kHalfGroups = false, kBiased = true;
   template <bool kCheck>
-  static void load(const Row& row, int64_t b, typename V::Ints& first, typename V::Ints& second) {
+  [[gnu::always_inline]] static void load(const Row& row, int64_t b, typename V::Ints& first,
+                                          typename V::Ints& second) {
     IntegerCodes<kBits, kBits == 4 || kBits == 8>::template with_block<kCheck>(
         row, b, [&](const uint8_t* p) { V::Ints::template codes<kBits>(p, first, second); });
   }

@@ -27,8 +27,8 @@ struct WeightBlock {
 /// stored form: y[t][row + r]. Unrolled by request: g++ keeps an array of sums in memory otherwise,
 /// and the chain of sums then goes through it.
 template <class V, class Format, int kRows, int kTokens>
-void dot_fused(const Row* rows, const float* const* x, int64_t chunks, int64_t row_bytes,
-               float* const* y, int64_t row) {
+[[gnu::noinline]] void dot_fused(const Row* rows, const float* const* x, int64_t chunks,
+                                 int64_t row_bytes, float* const* y, int64_t row) {
   V sums[kRows][kTokens];
 #pragma GCC unroll 4
   for (int r = 0; r < kRows; ++r) {
