@@ -90,39 +90,61 @@ OctavoFfiStatus octavo_ffi_template_render(const OctavoFfiTemplate* chat_templat
 // Pictures. A failure's message says what is wrong with the file, without naming it.
 
 typedef struct OctavoFfiImageLimits {
-  uint64_t max_pixels;            // width times height, compared before anything is decoded
-  uint32_t max_frames;            // of an animation
-  uint64_t max_animation_pixels;  // width times height times frames of an animation
-  uint64_t max_milliseconds;      // for all frames of an animation
+  uint64_t max_pixels;        // width times height, compared before anything is decoded
+  uint64_t max_memory;        // bytes of the file, the pixels and what the decoder takes
+  uint32_t max_frames;        // of an animation
+  uint64_t max_frame_pixels;  // width times height of an animation
+  uint64_t max_work;          // for the frames of an animation that are decoded; see choose
+  uint64_t max_milliseconds;  // of the processor, for the same
 } OctavoFfiImageLimits;
 
-// 8-bit RGB, row by row: 3 * width * height bytes.
-typedef struct OctavoFfiImage {
+typedef struct OctavoFfiImageSize {
   uint32_t width;
   uint32_t height;
-  OctavoFfiBytes rgb;
-} OctavoFfiImage;
+  uint64_t bytes;  // that decoding needs, at least 3 * width * height
+} OctavoFfiImageSize;
 
-// Decodes PNG, JPEG, WebP, GIF (the first frame) or BMP, told apart by their content, and turns
-// the picture as its EXIF says. Alpha is dropped; of 16 bits the high byte is kept.
+// Tells the size of a PNG, JPEG, WebP, GIF (the first frame) or BMP, told apart by their content,
+// as it will be when it has been turned as its EXIF says. Refuses what is beyond the limits.
+OctavoFfiStatus octavo_ffi_image_measure(const uint8_t* data, size_t size,
+                                         const OctavoFfiImageLimits* limits,
+                                         OctavoFfiImageSize* out);
+
+// Decodes a picture into memory of the size that octavo_ffi_image_measure has told: 8-bit RGB, row
+// by row, in its first 3 * width * height bytes. Alpha is dropped; of 16 bits the high byte is
+// kept.
 OctavoFfiStatus octavo_ffi_image_decode(const uint8_t* data, size_t size,
-                                        const OctavoFfiImageLimits* limits, OctavoFfiImage* out);
+                                        const OctavoFfiImageLimits* limits, uint8_t* out,
+                                        size_t out_size);
 
 typedef struct OctavoFfiAnimation OctavoFfiAnimation;
 
-// Opens an animated GIF or WebP. The bytes are copied.
+// Opens an animated GIF or WebP. The bytes are not copied and must outlive it.
 OctavoFfiStatus octavo_ffi_animation_open(const uint8_t* data, size_t size,
                                           const OctavoFfiImageLimits* limits,
                                           OctavoFfiAnimation** out);
 void octavo_ffi_animation_free(OctavoFfiAnimation* animation);
+
+// Of every frame.
+OctavoFfiImageSize octavo_ffi_animation_size(const OctavoFfiAnimation* animation);
 uint32_t octavo_ffi_animation_frames(const OctavoFfiAnimation* animation);
 
 // Milliseconds that a frame is shown, as the file says.
 uint32_t octavo_ffi_animation_delay(const OctavoFfiAnimation* animation, uint32_t frame);
 
-// Decodes on to a frame; frames are read in rising order, by one thread at a time.
+// Says which frames will be read, in rising order. Refuses what would take too long, reckoned from
+// the sizes of the frames: a pixel of a GIF takes a unit of work and a byte 6, in a WebP 8 and 20.
+// Frames that no chosen one shows anything of are decoded, too, so that damage is noticed, unless
+// that would take too long.
+OctavoFfiStatus octavo_ffi_animation_choose(OctavoFfiAnimation* animation, const uint32_t* frames,
+                                            size_t count);
+
+// Decodes on to a chosen frame, into memory of octavo_ffi_animation_size, by one thread at a time.
 OctavoFfiStatus octavo_ffi_animation_read(OctavoFfiAnimation* animation, uint32_t frame,
-                                          OctavoFfiImage* out);
+                                          uint8_t* out, size_t out_size);
+
+// Decodes what is left behind the last frame that was read, and so finds out whether it is damaged.
+OctavoFfiStatus octavo_ffi_animation_finish(OctavoFfiAnimation* animation);
 
 // Bytes and text.
 

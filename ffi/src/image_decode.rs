@@ -1,82 +1,100 @@
-//! Pictures as 8-bit RGB, by the `image` crate, as Pillow's `convert("RGB")` gives them: alpha is
-//! dropped, of 16 bits the high byte is kept.
+//! Pictures as 8-bit RGB, as Pillow's `convert("RGB")` gives them, decoded into memory of the
+//! caller's: a copy of a large picture would take more than its decoder.
 
 use std::io::Cursor;
 
-use image::codecs::{
-    bmp::BmpDecoder, gif::GifDecoder, jpeg::JpegDecoder, png::PngDecoder, webp::WebPDecoder,
-};
-use image::{ColorType, DynamicImage, ImageDecoder, ImageError, RgbImage};
+use image::codecs::bmp::BmpDecoder;
+use image::{ColorType, ImageDecoder, ImageError};
 
 use crate::guard::Failure;
-use crate::image_outline::{Area, Format, Limits, Outline};
+use crate::image_gif::read_gif;
+use crate::image_jpeg::read_jpeg;
+use crate::image_outline::{Format, Limits, Outline};
+use crate::image_png::read_png;
+use crate::image_rgb::to_rgb;
+use crate::image_turn::{swaps_sides, turn};
+use crate::image_webp::{WebPAnimation, read_webp};
 
-pub fn decode(data: &[u8], limits: &Limits) -> Result<RgbImage, Failure> {
+/// The picture that will come out.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Size {
+    pub width: u32,
+    pub height: u32,
+    /// What decoding needs of the caller, at least those of 8-bit RGB.
+    pub bytes: u64,
+}
+
+impl Size {
+    pub fn of(outline: &Outline, bytes: u64) -> Size {
+        let (width, height) = (outline.width, outline.height);
+        if swaps_sides(outline.orientation) {
+            Size { width: height, height: width, bytes }
+        } else {
+            Size { width, height, bytes }
+        }
+    }
+}
+
+pub fn measure(data: &[u8], limits: &Limits) -> Result<Size, Failure> {
     let outline = Outline::of(data, limits)?;
-    let mut picture = read(data, &outline, limits).map_err(|failure| Failure {
+    outline.check_memory(data.len(), limits)?;
+    Ok(Size::of(&outline, outline.buffer_bytes()))
+}
+
+/// Leaves the picture in the first three bytes of every pixel of `out`, which has as many bytes as
+/// `measure` says.
+pub fn decode(data: &[u8], limits: &Limits, out: &mut [u8]) -> Result<(), Failure> {
+    let outline = Outline::of(data, limits)?;
+    outline.check_memory(data.len(), limits)?;
+    let named = |failure: Failure| Failure {
         message: format!("{}: {}", outline.format.name(), failure.message),
         ..failure
-    })?;
-    if let Some((area, colour)) = outline.first_frame {
-        fill_around(&mut picture, area, colour);
+    };
+    if (out.len() as u64) < outline.buffer_bytes() {
+        return Err(named(Failure::bad_input("too little room for the picture")));
     }
-    let mut picture = DynamicImage::from(picture);
-    picture.apply_orientation(outline.orientation);
-    Ok(picture.into_rgb8())
+    let color = read(data, &outline, limits, out).map_err(named)?;
+    to_rgb(out, outline.pixels() as usize, color).map_err(named)?;
+    finish(&outline, out);
+    Ok(())
 }
 
-pub fn decoder_failure(error: ImageError) -> Failure {
-    Failure::bad_input(format!("cannot be decoded: {error}"))
+/// Turns a picture of three bytes a pixel.
+pub fn finish(outline: &Outline, rgb: &mut [u8]) {
+    let pixels = &mut rgb.as_chunks_mut::<3>().0[..outline.pixels() as usize];
+    turn(pixels, outline.width as usize, outline.height as usize, outline.orientation);
 }
 
-fn read(data: &[u8], outline: &Outline, limits: &Limits) -> Result<RgbImage, Failure> {
-    let cursor = Cursor::new(data);
-    match outline.format {
-        Format::Png => {
-            // So that compressed texts and profiles stay small, too.
-            let mut decoder_limits = image::Limits::no_limits();
-            decoder_limits.max_alloc = Some(max_bytes(limits));
-            read_with(PngDecoder::with_limits(cursor, decoder_limits), outline, limits)
-        }
-        Format::Jpeg => read_with(JpegDecoder::new(cursor), outline, limits),
-        Format::WebP => match outline.lossy_data {
-            Some(payload) => {
-                let file = Cursor::new(lossy_webp(payload));
-                read_with(WebPDecoder::new(file), outline, limits)
-            }
-            None => read_with(WebPDecoder::new(cursor), outline, limits),
-        },
-        Format::Gif => read_with(GifDecoder::new(cursor), outline, limits),
-        Format::Bmp => read_with(BmpDecoder::new(cursor), outline, limits),
-    }
-}
-
-/// Four bytes of every pixel, the most that 8-bit pictures take: those of 16 bits may have half
-/// the pixels.
-fn max_bytes(limits: &Limits) -> u64 {
-    limits.max_pixels.saturating_mul(4)
-}
-
-/// A file of nothing but the lossy bit stream. Its alpha channel would be dropped anyway, and
-/// decoding it takes as much memory and time again.
-fn lossy_webp(payload: &[u8]) -> Vec<u8> {
-    let length = payload.len() as u32; // within a RIFF chunk
-    let mut file = Vec::with_capacity(payload.len() + 21);
-    file.extend_from_slice(b"RIFF");
-    file.extend_from_slice(&(12 + length + length % 2).to_le_bytes());
-    file.extend_from_slice(b"WEBPVP8 ");
-    file.extend_from_slice(&length.to_le_bytes());
-    file.extend_from_slice(payload);
-    file.resize(file.len() + payload.len() % 2, 0);
-    file
-}
-
-fn read_with(
-    decoder: Result<impl ImageDecoder, ImageError>,
+fn read(
+    data: &[u8],
     outline: &Outline,
     limits: &Limits,
-) -> Result<RgbImage, Failure> {
-    let decoder = decoder.map_err(decoder_failure)?;
+    out: &mut [u8],
+) -> Result<ColorType, Failure> {
+    match outline.format {
+        Format::Png => {
+            let taken = outline.buffer_bytes() + data.len() as u64;
+            read_png(data, outline, limits.max_memory.saturating_sub(taken), out)
+        }
+        Format::Bmp => read_bmp(data, outline, out),
+        Format::Jpeg => read_jpeg(data, outline, out),
+        Format::WebP if outline.frames.is_empty() => read_webp(data, outline, out),
+        Format::WebP => {
+            let mut animation = WebPAnimation::new(data, outline);
+            animation.advance(&outline.frames[0])?;
+            animation.copy_to(out);
+            Ok(ColorType::Rgb8)
+        }
+        Format::Gif => {
+            read_gif(data, outline, &mut out.as_chunks_mut().0[..outline.pixels() as usize])?;
+            Ok(ColorType::Rgb8)
+        }
+    }
+}
+
+fn read_bmp(data: &[u8], outline: &Outline, out: &mut [u8]) -> Result<ColorType, Failure> {
+    let decoder = BmpDecoder::new(Cursor::new(data)).map_err(decoder_failure)?;
     let (width, height) = decoder.dimensions();
     if (width, height) != (outline.width, outline.height) {
         return Err(Failure::bad_input(format!(
@@ -84,68 +102,79 @@ fn read_with(
             outline.width, outline.height
         )));
     }
-    let size = decoder.total_bytes();
-    if size > max_bytes(limits) {
-        return Err(Failure::bad_input(format!(
-            "{width}x{height} pixels take {size} bytes, expected at most {}",
-            max_bytes(limits)
-        )));
-    }
-    let color = decoder.color_type();
-    let mut pixels = vec![0; size as usize];
-    decoder.read_image(&mut pixels).map_err(decoder_failure)?;
-    let rgb = to_rgb(pixels, color)?;
-    RgbImage::from_raw(width, height, rgb)
-        .ok_or_else(|| Failure::bad_input(format!("{width}x{height} pixels of another size")))
+    let (size, color) = (decoder.total_bytes(), decoder.color_type());
+    let out = usize::try_from(size).ok().and_then(|size| out.get_mut(..size)).ok_or_else(|| {
+        Failure::bad_input(format!("{width}x{height} pixels of the unexpected kind {color:?}"))
+    })?;
+    decoder.read_image(out).map_err(decoder_failure)?;
+    Ok(color)
 }
 
-/// Reduces pixels of any kind to three bytes, in place where they have at least as many.
-fn to_rgb(mut pixels: Vec<u8>, color: ColorType) -> Result<Vec<u8>, Failure> {
-    match color {
-        ColorType::Rgb8 => {}
-        ColorType::Rgba8 => compact::<4>(&mut pixels, |pixel| [pixel[0], pixel[1], pixel[2]]),
-        ColorType::Rgb16 => compact::<6>(&mut pixels, |p| [high(p, 0), high(p, 1), high(p, 2)]),
-        ColorType::Rgba16 => compact::<8>(&mut pixels, |p| [high(p, 0), high(p, 1), high(p, 2)]),
-        ColorType::La16 => compact::<4>(&mut pixels, |pixel| [high(pixel, 0); 3]),
-        ColorType::L8 => return Ok(grey(&pixels, 1, |pixel| pixel[0])),
-        ColorType::La8 => return Ok(grey(&pixels, 2, |pixel| pixel[0])),
-        ColorType::L16 => return Ok(grey(&pixels, 2, |pixel| high(pixel, 0))),
-        other => return Err(Failure::bad_input(format!("unexpected pixels {other:?}"))),
-    }
-    Ok(pixels)
+fn decoder_failure(error: ImageError) -> Failure {
+    Failure::bad_input(format!("cannot be decoded: {error}"))
 }
 
-/// High byte of a channel of 16 bits in the machine's order.
-fn high(pixel: &[u8], channel: usize) -> u8 {
-    (u16::from_ne_bytes([pixel[2 * channel], pixel[2 * channel + 1]]) >> 8) as u8
-}
+#[cfg(test)]
+pub mod tests {
+    use super::*;
 
-fn compact<const SIZE: usize>(pixels: &mut Vec<u8>, rgb: impl Fn(&[u8]) -> [u8; 3]) {
-    let count = pixels.len() / SIZE;
-    for index in 0..count {
-        let pixel = rgb(&pixels[index * SIZE..(index + 1) * SIZE]);
-        pixels[index * 3..(index + 1) * 3].copy_from_slice(&pixel);
-    }
-    pixels.truncate(count * 3);
-    pixels.shrink_to_fit();
-}
+    pub const NO_LIMITS: Limits = Limits {
+        max_pixels: 1 << 40,
+        max_memory: 1 << 40,
+        max_frames: 1 << 20,
+        max_frame_pixels: 1 << 40,
+        max_work: 1 << 40,
+        max_milliseconds: 1 << 20,
+    };
 
-fn grey(pixels: &[u8], size: usize, level: impl Fn(&[u8]) -> u8) -> Vec<u8> {
-    let mut rgb = Vec::with_capacity(pixels.len() / size * 3);
-    for pixel in pixels.chunks_exact(size) {
-        rgb.extend_from_slice(&[level(pixel); 3]);
+    fn goldens() -> std::path::PathBuf {
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/goldens/image/files")
     }
-    rgb
-}
 
-/// What the first frame of a GIF leaves open shows its transparent colour, or the first one.
-fn fill_around(picture: &mut RgbImage, area: Area, colour: [u8; 3]) {
-    if (area.width, area.height) == picture.dimensions() {
-        return;
+    /// A picture that the tests of the whole program share.
+    pub fn golden(name: &str) -> Vec<u8> {
+        std::fs::read(goldens().join(name)).unwrap()
     }
-    for (x, y, pixel) in picture.enumerate_pixels_mut() {
-        if x.wrapping_sub(area.left) >= area.width || y.wrapping_sub(area.top) >= area.height {
-            pixel.0 = colour;
+
+    pub fn decoded(file: &[u8]) -> Result<Vec<u8>, Failure> {
+        let size = measure(file, &NO_LIMITS)?;
+        let mut out = vec![0; size.bytes as usize];
+        decode(file, &NO_LIMITS, &mut out)?;
+        out.truncate(3 * (size.width * size.height) as usize);
+        Ok(out)
+    }
+
+    #[test]
+    fn all_goldens_fit_the_room_that_was_measured() {
+        let mut count = 0;
+        for entry in std::fs::read_dir(goldens()).unwrap() {
+            let path = entry.unwrap().path();
+            let file = std::fs::read(&path).unwrap();
+            let size = measure(&file, &NO_LIMITS).unwrap();
+            assert!(size.bytes >= 3 * u64::from(size.width * size.height));
+            decoded(&file).unwrap_or_else(|failure| panic!("{path:?}: {}", failure.message));
+            let mut less = vec![0; size.bytes as usize - 1];
+            assert!(decode(&file, &NO_LIMITS, &mut less).is_err());
+            count += 1;
+        }
+        assert_eq!(count, 17);
+    }
+
+    #[test]
+    fn memory_is_compared_before_anything_is_decoded() {
+        for (name, pixel_bytes, of_decoder) in [
+            ("rgb.png", 3, 3 * 3 * 23),
+            ("still.gif", 3, 17 * 23),
+            ("rgb.jpg", 3, golden("rgb.jpg").len() - 2),
+            ("lossless.webp", 4, 0),
+        ] {
+            let file = golden(name);
+            let most = (pixel_bytes * 17 * 23 + of_decoder + file.len()) as u64;
+            assert!(measure(&file, &Limits { max_memory: most, ..NO_LIMITS }).is_ok(), "{name}");
+            let limits = Limits { max_memory: most - 1, ..NO_LIMITS };
+            let failure = measure(&file, &limits).expect_err(name);
+            assert!(failure.message.contains("bytes to decode"), "{}", failure.message);
+            assert!(decode(&file, &limits, &mut vec![0; most as usize]).is_err());
         }
     }
 }

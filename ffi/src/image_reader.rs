@@ -1,5 +1,7 @@
 //! A cursor over the bytes of a picture file that knows where they end.
 
+use std::ops::Range;
+
 use crate::guard::Failure;
 
 pub struct Reader<'a> {
@@ -28,6 +30,18 @@ impl<'a> Reader<'a> {
         })?;
         self.position += count;
         Ok(taken)
+    }
+
+    /// A reader of the next `count` bytes alone, which counts positions as this one does.
+    pub fn part(&self, count: usize, what: &str) -> Result<Reader<'a>, Failure> {
+        let position = self.position;
+        let end = position + Reader { data: self.data, position }.take(count, what)?.len();
+        Ok(Reader { data: &self.data[..end], position })
+    }
+
+    /// Bytes at a place that has been read.
+    pub fn bytes(&self, range: &Range<usize>) -> &'a [u8] {
+        &self.data[range.clone()]
     }
 
     pub fn byte(&mut self, what: &str) -> Result<u8, Failure> {

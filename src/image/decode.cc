@@ -15,8 +15,10 @@ OctavoFfiImageLimits ffi_limits(std::span<const std::byte> bytes, const std::str
          limits.max_bytes);
   }
   return {.max_pixels = limits.max_pixels,
+          .max_memory = limits.max_memory,
           .max_frames = limits.max_frames,
-          .max_animation_pixels = limits.max_animation_pixels,
+          .max_frame_pixels = limits.max_frame_pixels,
+          .max_work = limits.max_work,
           .max_milliseconds = limits.max_milliseconds};
 }
 
@@ -27,11 +29,18 @@ void fail_as_ffi(const std::string& source) {
 Image decode_image(std::span<const std::byte> bytes, const std::string& source,
                    const ImageLimits& limits) {
   const OctavoFfiImageLimits ffi = ffi_limits(bytes, source, limits);
-  OctavoFfiImage image{};
-  if (octavo_ffi_image_decode(ffi_bytes(bytes), bytes.size(), &ffi, &image) != OCTAVO_FFI_OK) {
+  OctavoFfiImageSize size{};
+  if (octavo_ffi_image_measure(ffi_bytes(bytes), bytes.size(), &ffi, &size) != OCTAVO_FFI_OK) {
     fail_as_ffi(source);
   }
-  return take_ffi_image(image);
+  Image image = make_ffi_image(size);
+  if (octavo_ffi_image_decode(ffi_bytes(bytes), bytes.size(), &ffi, image.rgb.data(),
+                              image.rgb.size()) != OCTAVO_FFI_OK) {
+    fail_as_ffi(source);
+  }
+  // What lies behind is kept: to give it back would take a copy.
+  image.rgb.resize(static_cast<size_t>(3 * image.width * image.height));
+  return image;
 }
 
 Image read_image(const std::filesystem::path& path, const ImageLimits& limits) {

@@ -27,8 +27,9 @@ std::vector<Value> take_ffi_bytes(OctavoFfiBytes& bytes) {
   return {data, data + bytes.size};
 }
 
-inline Image take_ffi_image(OctavoFfiImage& image) {
-  return {image.width, image.height, take_ffi_bytes<uint8_t>(image.rgb)};
+/// With the room that decoding needs.
+inline Image make_ffi_image(const OctavoFfiImageSize& size) {
+  return {size.width, size.height, std::vector<uint8_t>(size.bytes)};
 }
 
 /// Throws kBadFile naming `source` if the file is larger than the limit.

@@ -7,6 +7,7 @@
 #include <memory>
 #include <string_view>
 #include <system_error>
+#include <utility>
 
 #include "base/fail.h"
 #include "base/mapped_file.h"
@@ -124,15 +125,24 @@ void visit_animation(std::span<const std::byte> bytes, const std::string& source
       handle, octavo_ffi_animation_free);
   uint64_t milliseconds = 0;
   uint32_t next = 0;
-  const int64_t total = octavo_ffi_animation_frames(handle);
-  for (const int64_t index : sampled_frames(total, options.max_frames)) {
+  const std::vector<int64_t> sampled =
+      sampled_frames(octavo_ffi_animation_frames(handle), options.max_frames);
+  const std::vector<uint32_t> chosen(sampled.begin(), sampled.end());
+  if (octavo_ffi_animation_choose(handle, chosen.data(), chosen.size()) != OCTAVO_FFI_OK) {
+    fail_as_ffi(source);
+  }
+  for (const uint32_t index : chosen) {
     for (; next < index; ++next) {
       milliseconds += shown_milliseconds(octavo_ffi_animation_delay(handle, next));
     }
-    OctavoFfiImage image{};
-    if (octavo_ffi_animation_read(handle, next, &image) != OCTAVO_FFI_OK) fail_as_ffi(source);
-    visit({static_cast<double>(milliseconds) / 1000, take_ffi_image(image)});
+    Image image = make_ffi_image(octavo_ffi_animation_size(handle));
+    if (octavo_ffi_animation_read(handle, next, image.rgb.data(), image.rgb.size()) !=
+        OCTAVO_FFI_OK) {
+      fail_as_ffi(source);
+    }
+    visit({static_cast<double>(milliseconds) / 1000, std::move(image)});
   }
+  if (octavo_ffi_animation_finish(handle) != OCTAVO_FFI_OK) fail_as_ffi(source);
 }
 
 void visit_video(const std::filesystem::path& path, const VideoOptions& options,

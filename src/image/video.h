@@ -26,9 +26,8 @@ struct VideoOptions {
 };
 
 /// Reads a video: the pictures of a folder, in the natural order of their names (2 before 10), or
-/// the frames of an animated GIF or WebP, of at most a quarter of the limit's pixels each. Throws
-/// kIo, kBadFile naming the file, or kBadRequest for options below 1 frame or not above 0 frames
-/// per second.
+/// the frames of an animated GIF or WebP. Throws kIo, kBadFile naming the file, or kBadRequest for
+/// options below 1 frame or not above 0 frames per second.
 std::vector<VideoFrame> read_video(const std::filesystem::path& path,
                                    const VideoOptions& options = {});
 

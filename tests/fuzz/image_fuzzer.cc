@@ -21,7 +21,8 @@ octavo::ImageLimits small_limits() {
   octavo::ImageLimits limits;
   limits.max_pixels = 1 << 14;
   limits.max_frames = 20;
-  limits.max_animation_pixels = 1 << 16;
+  limits.max_frame_pixels = 1 << 12;
+  limits.max_work = 1 << 20;
   return limits;
 }
 
