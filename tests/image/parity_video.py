@@ -27,6 +27,18 @@ def moving_square(count, height=40, width=56):
     return frames
 
 
+def rings(count, height=40, width=56):
+    """Frames with alpha: what a frame leaves must vanish with the next."""
+    y, x = np.mgrid[:height, :width]
+    frames = []
+    for i in range(count):
+        distance = np.hypot(x - 5 - 4 * i % width, y - 20)
+        alpha = np.clip(255 - 20 * np.abs(distance - 10), 0, 255)
+        colours = [0 * x + 40 * (i % 6), 5 * x % 256, 6 * y % 256]
+        frames.append(np.stack([*colours, alpha], -1).astype(np.uint8))
+    return frames
+
+
 def indices(total):
     count = min(total, MAX_FRAMES)
     return default_sample_indices_fn(VideoMetadata(total_num_frames=total), num_frames=count)
@@ -95,6 +107,14 @@ def main():
             check_folder(probe, folder / f"folder_{total}", total)
         first.save(folder / "slow.gif", save_all=True, append_images=others[:3], duration=45000)
         check(probe, folder / "slow.gif")
+        first, *others = [Image.fromarray(frame, "RGBA") for frame in rings(20)]
+        for name, options in (("rings.webp", {}), ("small_rings.webp", {"minimize_size": True}),
+                              ("lossy_rings.webp", {"lossless": False, "quality": 80}),
+                              ("rings_of_a_kind.webp", {"kmin": 1, "kmax": 1})):
+            options = {"lossless": True, "exact": True, **options}
+            first.save(folder / name, save_all=True, append_images=others, duration=70, **options)
+            check(probe, folder / name)
+            count += 1
         print(f"{count + 1} animations equal to Pillow's frames, 7 folders of frames in order")
 
 
