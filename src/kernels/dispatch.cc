@@ -50,9 +50,12 @@ const std::vector<Isa>& isas() {
 }  // namespace
 
 #if defined(__x86_64__)
-const bool far_prefetch_helps = __builtin_cpu_is("intel") != 0;
+const PrefetchDistances prefetch_distances =
+    __builtin_cpu_is("intel")       ? PrefetchDistances{2048, 12288}
+    : __builtin_cpu_is("amdfam19h") ? PrefetchDistances{2048, 0}  // Zen 3, 4
+                                    : PrefetchDistances{6144, 0};
 #else
-const bool far_prefetch_helps = false;
+const PrefetchDistances prefetch_distances{6144, 0};
 #endif
 
 int64_t exact_scratch_floats(const MatrixView& m) {

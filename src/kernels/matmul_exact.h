@@ -40,9 +40,10 @@ template <class V, class Format, int kRows, int kTokens>
     if ((c & 3) == 0) {
       // After these rows come the next kRows.
       const int64_t at = c * step;
-      const int64_t from = at + kDensePrefetch < row_bytes ? at : at + (kRows - 1) * row_bytes;
+      const int64_t from =
+          at + prefetch_distances.near < row_bytes ? at : at + (kRows - 1) * row_bytes;
 #pragma GCC unroll 4
-      for (int r = 0; r < kRows; ++r) prefetch_dense(rows[r].weight + from, 4 * step);
+      for (int r = 0; r < kRows; ++r) prefetch_stream(rows[r].weight + from, 4 * step);
     }
 #pragma GCC unroll 4
     for (int r = 0; r < kRows; ++r) {
