@@ -29,10 +29,10 @@ class Softmax {
     return std::isnan(weight) ? 0 : weight;
   }
 
-  std::vector<double> all() const {
-    std::vector<double> weights(logits_.size());
+  /// Of every id, in memory that is used again for every token.
+  void all(std::vector<double>& weights) const {
+    weights.resize(logits_.size());
     for (size_t id = 0; id < weights.size(); ++id) weights[id] = weight(id);
-    return weights;
   }
 
  private:
@@ -84,19 +84,18 @@ std::vector<Candidate> nucleus(std::span<const double> weights, double share) {
   return found;
 }
 
-std::vector<Candidate> select(std::span<const float> logits, int32_t best,
-                              const SamplingParams& params) {
-  const Softmax softmax(logits, best, params.temperature);
+/// What top-k and top-p leave, best first.
+std::vector<Candidate> select(const Softmax& softmax, std::span<const float> logits,
+                              const SamplingParams& params, std::vector<double>& weights) {
   std::vector<Candidate> candidates;
   if (params.top_k > 0) {
     for (int32_t id : best_tokens(logits, static_cast<size_t>(params.top_k))) {
       candidates.push_back({id, softmax.weight(id)});
     }
     if (params.top_p < 1) keep_mass(candidates, params.top_p * sum_of(candidates));
-  } else if (params.top_p < 1) {
-    candidates = nucleus(softmax.all(), params.top_p);
   } else {
-    candidates = at_least(softmax.all(), params.min_p);
+    softmax.all(weights);
+    candidates = nucleus(weights, params.top_p);
   }
   std::erase_if(candidates, [&](const Candidate& c) { return c.weight < params.min_p; });
   return candidates;
@@ -110,6 +109,25 @@ int32_t draw(std::span<const Candidate> candidates, double uniform) {
     if (sum > target) return candidate.id;
   }
   return candidates.back().id;
+}
+
+/// From the whole vocabulary: no list of a quarter of a million candidates is made.
+int32_t draw_from_all(std::vector<double>& weights, double min_p, double uniform) {
+  double total = 0;
+  for (double& weight : weights) {
+    if (weight < min_p) weight = 0;
+    total += weight;
+  }
+  const double target = uniform * total;
+  double sum = 0;
+  size_t last = 0;
+  for (size_t id = 0; id < weights.size(); ++id) {
+    if (weights[id] == 0) continue;
+    last = id;
+    sum += weights[id];
+    if (sum > target) break;
+  }
+  return static_cast<int32_t>(last);
 }
 
 }  // namespace
@@ -134,7 +152,13 @@ int32_t Sampler::sample(std::span<const float> logits, std::span<const int32_t> 
   const int32_t best = best_token(adjusted_);
   if (best < 0) fail(ErrorCode::kInternal, "sampler: no logit of {} is a number", logits.size());
   if (params_.temperature == 0) return best;
-  return draw(select(adjusted_, best, params_), counter_uniform(seed_, draws_++));
+  const Softmax softmax(adjusted_, best, params_.temperature);
+  const double uniform = counter_uniform(seed_, draws_++);
+  if (params_.top_k > 0 || params_.top_p < 1) {
+    return draw(select(softmax, adjusted_, params_, weights_), uniform);
+  }
+  softmax.all(weights_);
+  return draw_from_all(weights_, params_.min_p, uniform);
 }
 
 }  // namespace octavo

@@ -39,6 +39,7 @@ class Sampler {
   uint64_t seed_;
   uint64_t draws_ = 0;
   std::vector<float> adjusted_;
+  std::vector<double> weights_;
 };
 
 /// Uniform in [0, 1): the `index`-th number of the stream named by `seed` (splitmix64 of a

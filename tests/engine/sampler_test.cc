@@ -7,6 +7,7 @@
 #include <cmath>
 #include <limits>
 #include <map>
+#include <numeric>
 #include <set>
 
 #include "octavo/error.h"
@@ -208,6 +209,30 @@ TEST(SamplerTest, TheNumberStreamIsTheSameEverywhere) {
   for (uint64_t i = 0; i < 1000; ++i) {
     EXPECT_GE(counter_uniform(~0ull, i), 0);
     EXPECT_LT(counter_uniform(~0ull, i), 1);
+  }
+}
+
+/// With nothing but a temperature (and min-p), the draw is where the cumulated weights pass it.
+TEST(SamplerTest, DrawsFromTheWholeVocabulary) {
+  constexpr int kVocab = 262144;
+  std::vector<float> logits(kVocab);
+  for (int i = 0; i < kVocab; ++i) logits[i] = static_cast<float>(12 * counter_uniform(4, i));
+  const double best = *std::ranges::max_element(logits);
+  for (const double min_p : {0.0, 0.01}) {
+    std::vector<double> weights(kVocab);
+    for (int i = 0; i < kVocab; ++i) {
+      const double weight = std::exp((logits[i] - best) / 0.7);
+      weights[i] = weight < min_p ? 0 : weight;
+    }
+    const double total = std::accumulate(weights.begin(), weights.end(), 0.0);
+    Sampler sampler({.temperature = 0.7, .min_p = min_p}, 9);
+    for (uint64_t draw = 0; draw < 20; ++draw) {
+      const double target = counter_uniform(9, draw) * total;
+      double sum = 0;
+      int expected = 0;
+      while ((sum += weights[expected]) <= target) ++expected;
+      EXPECT_EQ(sampler.sample(logits, {}, 0), expected) << draw;
+    }
   }
 }
 

@@ -21,9 +21,11 @@ from test_converted import CARD, check_weights, convert
 from test_quantized import mlx_convert
 
 CAPITALS = program.ROOT / "models" / "capitals"
-# Of default mode as a whole: where two experts are nearly equal, keys and values in BF16 and the
-# rounded scale of the embeddings choose another one, and a token differs by several percent.
-DEFAULT_TOLERANCE = 1e-2
+# Of default mode over many chats, and in one of them: where two experts are nearly equal, keys and
+# values in BF16 and the rounded scale of the embeddings choose another one, and a token differs by
+# several percent.
+DEFAULT_TOLERANCE = 5e-3
+ONE_CHAT_TOLERANCE = 1e-2
 # Of the integer products alone, for the median token: there too, another expert moves some tokens.
 INTEGER_TOLERANCE = 2e-3
 
@@ -96,7 +98,7 @@ def test_default_mode_says_what_exact_mode_says(converted, answers):
 def test_default_logits_against_exact(form, converted, answers, tokenizer):
     folder = converted if form == "card" else CAPITALS
     squares = total = 0.0
-    for country in list(answers)[:20]:
+    for country in list(answers)[:64]:
         tokens = prompt_tokens(tokenizer, [{"role": "user", "content": question(country)}])
         tokens += answers[country]["tokens"]
         exact = program.logits(folder, tokens).astype(np.float64)
@@ -154,7 +156,7 @@ def test_integer_products_against_float32(converted, tokenizer, tmp_path):
     errors = [reference.error(*rows) for rows in zip(actual, expected)]
     assert 0 < np.median(errors) <= INTEGER_TOLERANCE, f"median error {np.median(errors):.2e}"
     error = reference.error(actual, expected)
-    assert error <= DEFAULT_TOLERANCE, f"relative error {error:.2e}"
+    assert error <= ONE_CHAT_TOLERANCE, f"relative error {error:.2e}"
 
 
 def test_default_chat_is_exact_modes(converted, answers):
