@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "kernels/kernels.h"
+#include "kernels/panel_sizes.h"
 
 namespace octavo {
 
@@ -39,7 +40,7 @@ class Tensor {
   Tensor(int64_t rows, int64_t cols)
       : rows_(rows),
         cols_(cols),
-        stride_(padded(cols)),
+        stride_(rows > 1 ? stride_of(padded(cols)) : padded(cols)),
         buffer_(static_cast<size_t>(rows * stride_) * sizeof(float)) {
     for (int64_t r = 0; r < rows; ++r) std::fill(row(r) + cols, row(r) + stride_, 0.0f);
   }

@@ -60,7 +60,7 @@ const PrefetchDistances prefetch_distances{6144, 0};
 
 int64_t exact_scratch_floats(const MatrixView& m) {
   const int64_t cols = padded(m.cols), rows = panel_rows(cols);
-  return rows * cols + 4 * padded(m.groups()) + rows * kTileTokens * kLanes;
+  return rows * stride_of(cols) + 4 * padded(m.groups()) + rows * kTileTokens * kLanes;
 }
 
 int64_t integer_scratch_bytes(const MatrixView& m, int64_t tokens) {

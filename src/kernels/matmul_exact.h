@@ -140,7 +140,7 @@ void dot_panel(const float* rows, int64_t count, int64_t chunks, const float* co
                int64_t tokens, float* const* y, int64_t row, float* sums) {
   constexpr int64_t kRowStride = kTileTokens * 16;
   std::fill(sums, sums + count * kRowStride, 0.0f);
-  const int64_t stride = chunks * 16;
+  const int64_t stride = stride_of(chunks * 16);
   for (int64_t c = 0; c < chunks; c += WeightBlock<V>::kChunks) {
     const int64_t some = std::min(WeightBlock<V>::kChunks, chunks - c);
     for (int64_t r = 0; r < count; r += WeightBlock<V>::kRows) {
@@ -194,8 +194,8 @@ template <class V, class Format>
 void matmul_format(const MatrixView& m, int64_t row_begin, int64_t row_end, const float* const* x,
                    int64_t tokens, float* const* y, float* scratch) {
   const int64_t chunks = padded(m.cols) / 16, groups = m.groups();
-  const int64_t panel = panel_rows(chunks * 16);
-  float* sides = scratch + panel * chunks * 16;
+  const int64_t panel = panel_rows(chunks * 16), stride = stride_of(chunks * 16);
+  float* sides = scratch + panel * stride;
   float* sums = sides + 4 * padded(groups);
   static_assert(kRowKernelTokens == 4);
   if (tokens == 1) return matmul_few<V, Format, 1>(m, row_begin, row_end, x, y, scratch);
@@ -208,7 +208,7 @@ void matmul_format(const MatrixView& m, int64_t row_begin, int64_t row_end, cons
       Row row = row_of<V>(m, r + i);
       decode_sides<V, Format>(row, groups, sides);
       for (int64_t c = 0; c < chunks; ++c) {
-        Format::load(row, c).store(scratch + (i * chunks + c) * 16);
+        Format::load(row, c).store(scratch + i * stride + c * 16);
       }
     }
     for (int64_t t = 0; t < tokens; t += kTileTokens) {

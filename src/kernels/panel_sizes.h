@@ -14,6 +14,12 @@ inline constexpr int64_t panel_rows(int64_t cols) {
   return cols <= 1536 ? 48 : cols <= 4608 ? 32 : 16;
 }
 
+/// Floats from one row to the next, of a panel or of inputs: rows a multiple of 4 KiB apart would
+/// share the few lines of one set of the first-level cache.
+inline constexpr int64_t stride_of(int64_t cols) {
+  return cols % 1024 == 0 ? cols + 16 : cols;
+}
+
 // In integers: rows whose partial sums are added up together, one row per lane.
 inline constexpr int64_t kIntegerRows = 16;
 // The widest panel of any instruction set, in vectors of 16 rows. A panel holds whole rows, as many
