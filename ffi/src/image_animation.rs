@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::guard::Failure;
-use crate::image_decode::{Size, finish};
+use crate::image_decode::{Size, finish, whiten};
 use crate::image_gif::GifAnimation;
 use crate::image_outline::{Format, Frame, Limits, Outline};
 use crate::image_webp::WebPAnimation;
@@ -80,7 +80,8 @@ impl<'a> Animation<'a> {
     }
 
     /// Decodes on to frame `index`, one of the chosen that has not been passed, into `out`, which has as many
-    /// bytes as `size` says. Pixels that no frame has painted are black.
+    /// bytes as `size` says. What no frame has painted is white in a GIF with transparent colours,
+    /// and black in a WebP.
     pub fn read(&mut self, index: u32, out: &mut [u8]) -> Result<(), Failure> {
         if index < self.next {
             return Err(Failure::bad_input(format!("frame {index} has been passed")));
@@ -97,6 +98,9 @@ impl<'a> Animation<'a> {
         match &self.canvas {
             Canvas::Gif(canvas) => out.copy_from_slice(canvas.canvas().as_flattened()),
             Canvas::WebP(canvas) => canvas.copy_to(out),
+        }
+        if index == 0 {
+            whiten(&self.outline, out); // so that it is the file read as a picture
         }
         finish(&self.outline, out);
         Ok(())
@@ -180,7 +184,7 @@ fn processor_time() -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::image_decode::tests::{NO_LIMITS, golden};
+    use crate::image_decode::tests::{NO_LIMITS, decoded, golden};
     use crate::image_outline::Area;
 
     fn read(animation: &mut Animation, index: u32) -> Result<Vec<u8>, Failure> {
@@ -229,6 +233,44 @@ mod tests {
         }
         assert!(read(&mut animation, 2).unwrap_err().message.contains("has been passed"));
         assert!(read(&mut animation, 5).unwrap_err().message.contains("no frame 5"));
+    }
+
+    fn with_transparent(mut frame: Vec<u8>, index: u8) -> Vec<u8> {
+        frame[3] |= 1;
+        frame[6] = index;
+        frame
+    }
+
+    #[test]
+    fn the_first_frame_is_the_file_as_a_picture() {
+        let painted = || with_transparent(frame(1, 1, 1), 1); // in the transparent colour
+        for frames in [vec![frame(3, 1, 1)], vec![painted()], vec![frame(3, 1, 1), painted()]] {
+            let file = gif(&frames);
+            let mut animation = Animation::open(&file, &NO_LIMITS).unwrap();
+            assert_eq!(read(&mut animation, 0).unwrap(), decoded(&file).unwrap());
+        }
+    }
+
+    #[test]
+    fn what_is_transparent_is_white() {
+        const CLEAR: u8 = 2;
+        let file = gif(&[
+            with_transparent(frame(1, 0, 1), 2),
+            frame(3, 1, CLEAR),
+            with_transparent(frame(3, 0, 1), 3), // lets 1 shine through
+        ]);
+        let mut animation = Animation::open(&file, &NO_LIMITS).unwrap();
+        let expected = [[1, 255, 255, 255], [1, 3, 255, 255], [1, 255, 255, 255]];
+        for (index, levels) in (0..).zip(expected) {
+            assert_eq!(
+                read(&mut animation, index).unwrap(),
+                levels.map(|level| [level; 3]).concat()
+            );
+        }
+        let file = gif(&[frame(1, 0, 1), with_transparent(frame(3, 1, CLEAR), 2), frame(1, 2, 1)]);
+        let mut animation = Animation::open(&file, &NO_LIMITS).unwrap();
+        let last = [1, 255, 1, 0].map(|level| [level; 3]).concat();
+        assert_eq!(read(&mut animation, 2).unwrap(), last);
     }
 
     #[test]

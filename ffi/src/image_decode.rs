@@ -1,5 +1,6 @@
-//! Pictures as 8-bit RGB, as Pillow's `convert("RGB")` gives them, decoded into memory of the
-//! caller's: a copy of a large picture would take more than its decoder.
+//! Pictures as 8-bit RGB, as transformers' processor reads files with Pillow: alpha is dropped, but
+//! a single transparent colour becomes white. They are decoded into memory of the caller's: a copy
+//! of a large picture would take more than its decoder.
 
 use std::io::Cursor;
 
@@ -12,8 +13,10 @@ use crate::image_jpeg::read_jpeg;
 use crate::image_outline::{Format, Limits, Outline};
 use crate::image_png::read_png;
 use crate::image_rgb::to_rgb;
-use crate::image_turn::{swaps_sides, turn};
+use crate::image_turn::{Pixel, swaps_sides, turn};
 use crate::image_webp::{WebPAnimation, read_webp};
+
+pub const WHITE: Pixel = [255; 3];
 
 /// The picture that will come out.
 #[repr(C)]
@@ -56,8 +59,20 @@ pub fn decode(data: &[u8], limits: &Limits, out: &mut [u8]) -> Result<(), Failur
     }
     let color = read(data, &outline, limits, out).map_err(named)?;
     to_rgb(out, outline.pixels() as usize, color).map_err(named)?;
+    whiten(&outline, out);
     finish(&outline, out);
     Ok(())
+}
+
+/// Puts white where the transparent colour is, in a picture of three bytes a pixel. Whatever was
+/// painted in the same colour becomes white as well.
+pub fn whiten(outline: &Outline, rgb: &mut [u8]) {
+    let Some(transparent) = outline.transparent else { return };
+    for pixel in &mut rgb.as_chunks_mut::<3>().0[..outline.pixels() as usize] {
+        if *pixel == transparent {
+            *pixel = WHITE;
+        }
+    }
 }
 
 /// Turns a picture of three bytes a pixel.

@@ -6,11 +6,12 @@ use gif::{ColorOutput, DecodeOptions, Decoder, DecodingError, DisposalMethod, Me
 
 use crate::guard::Failure;
 use crate::image_canvas::rows;
+use crate::image_decode::WHITE;
 use crate::image_outline::{Area, Outline};
 use crate::image_turn::Pixel;
 
-/// What pixels that no frame has painted show.
-const EMPTY: Pixel = [0; 3];
+/// What a pixel shows whose colour is not in the palette.
+const UNKNOWN: Pixel = [0; 3];
 
 /// The first frame; around it lies its transparent colour, or the first one.
 pub fn read_gif(data: &[u8], outline: &Outline, out: &mut [Pixel]) -> Result<(), Failure> {
@@ -19,7 +20,7 @@ pub fn read_gif(data: &[u8], outline: &Outline, out: &mut [Pixel]) -> Result<(),
     let Some(frame) = frames.read()? else { return Err(Failure::bad_input("no frame")) };
     let palette = frames.decoder.palette().map_err(gif_failure)?;
     paint(out, outline.width, &frame.area, &frames.indices, |index, pixel| {
-        *pixel = colour(palette, index).unwrap_or(EMPTY);
+        *pixel = colour(palette, index).unwrap_or(UNKNOWN);
     });
     Ok(())
 }
@@ -28,22 +29,26 @@ pub struct GifAnimation<'a> {
     frames: GifFrames<'a>,
     width: u32,
     canvas: Vec<Pixel>,
+    /// What no frame has painted.
+    background: Pixel,
     /// What becomes of the frame that is shown before the next one is painted.
     disposal: Disposal,
 }
 
 enum Disposal {
     Keep,
-    Clear(Area),
+    Clear(Area, Pixel),
     Restore(Area, Vec<Pixel>),
 }
 
 impl<'a> GifAnimation<'a> {
     pub fn open(data: &'a [u8], outline: &Outline) -> Result<Self, Failure> {
+        let background = if outline.transparent.is_some() { WHITE } else { outline.around };
         Ok(GifAnimation {
             frames: GifFrames::open(data)?,
             width: outline.width,
-            canvas: vec![EMPTY; outline.pixels() as usize],
+            canvas: vec![background; outline.pixels() as usize],
+            background,
             disposal: Disposal::Keep,
         })
     }
@@ -58,7 +63,10 @@ impl<'a> GifAnimation<'a> {
         let Some(frame) = self.frames.read()? else { return Err(Failure::bad_input("is missing")) };
         self.disposal = match frame.disposal {
             DisposalMethod::Any | DisposalMethod::Keep => Disposal::Keep,
-            DisposalMethod::Background => Disposal::Clear(frame.area),
+            DisposalMethod::Background if frame.transparent.is_some() => {
+                Disposal::Clear(frame.area, WHITE)
+            }
+            DisposalMethod::Background => Disposal::Clear(frame.area, self.background),
             DisposalMethod::Previous => Disposal::Restore(frame.area, self.copy_of(&frame.area)),
         };
         let palette = self.frames.decoder.palette().map_err(gif_failure)?;
@@ -72,19 +80,16 @@ impl<'a> GifAnimation<'a> {
 
     fn dispose(&mut self) {
         let disposal = std::mem::replace(&mut self.disposal, Disposal::Keep);
-        let (area, mut before) = match &disposal {
-            Disposal::Keep => return,
-            Disposal::Clear(area) => (area, None),
-            Disposal::Restore(area, pixels) => (area, Some(pixels.as_slice())),
-        };
-        for row in rows(&mut self.canvas, self.width, area) {
-            match &mut before {
-                None => row.fill(EMPTY),
-                Some(pixels) => {
-                    let (first, rest) = pixels.split_at(row.len());
-                    row.copy_from_slice(first);
-                    *pixels = rest;
-                }
+        match &disposal {
+            Disposal::Keep => {}
+            Disposal::Clear(area, colour) => {
+                rows(&mut self.canvas, self.width, area).for_each(|row| row.fill(*colour));
+            }
+            Disposal::Restore(area, pixels) => {
+                let before = pixels.chunks_exact(area.width as usize);
+                rows(&mut self.canvas, self.width, area)
+                    .zip(before)
+                    .for_each(|(row, before)| row.copy_from_slice(before));
             }
         }
     }

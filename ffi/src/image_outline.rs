@@ -8,6 +8,7 @@ use std::ops::Range;
 use image::metadata::Orientation;
 
 use crate::guard::Failure;
+use crate::image_exif::orientation;
 use crate::image_outline_gif::gif;
 use crate::image_outline_jpeg::jpeg;
 use crate::image_outline_png_bmp::{bmp, png};
@@ -119,6 +120,8 @@ pub struct Outline {
     pub frames: Vec<Frame>,
     /// GIF: the colour around a first frame that is smaller than the picture.
     pub around: [u8; 3],
+    /// PNG, GIF: the one colour that stands for transparency. Of an animation, in its first frame.
+    pub transparent: Option<[u8; 3]>,
     /// WebP: where the lossy bit stream of a still picture lies if an alpha channel lies beside it.
     pub lossy_data: Option<Range<usize>>,
     /// JPEG: where its end-of-image marker lies.
@@ -154,6 +157,7 @@ impl Outline {
             orientation: Orientation::NoTransforms,
             frames: Vec::new(),
             around: [0; 3],
+            transparent: None,
             lossy_data: None,
             end: 0,
             pixel_bytes: 3,
@@ -183,7 +187,7 @@ impl Outline {
     /// EXIF as PNG and WebP hold it, or with JPEG's preamble. What does not parse turns nothing.
     pub fn set_exif(&mut self, exif: &[u8]) {
         let exif = exif.strip_prefix(EXIF_PREAMBLE).unwrap_or(exif);
-        self.orientation = Orientation::from_exif_chunk(exif).unwrap_or(Orientation::NoTransforms);
+        self.orientation = orientation(exif).unwrap_or(Orientation::NoTransforms);
     }
 
     pub fn add_frame(&mut self, frame: Frame, limits: &Limits) -> Result<(), Failure> {
@@ -239,6 +243,11 @@ pub const EXIF_PREAMBLE: &[u8] = b"Exif\0\0";
 
 pub fn damaged(message: impl Into<String>) -> Failure {
     Failure::bad_input(message)
+}
+
+/// Black if the palette does not reach so far.
+pub fn palette_colour(palette: &[u8], index: usize) -> [u8; 3] {
+    palette.as_chunks::<3>().0.get(index).copied().unwrap_or_default()
 }
 
 pub type Walk = Result<Outline, Failure>;

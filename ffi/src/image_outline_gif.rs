@@ -1,7 +1,7 @@
 //! Outline of a GIF file.
 
 use crate::guard::Failure;
-use crate::image_outline::{Area, Frame, Limits, Outline, Walk, damaged};
+use crate::image_outline::{Area, Frame, Limits, Outline, Walk, damaged, palette_colour};
 use crate::image_reader::{Reader, le};
 
 /// Screen descriptor, then extensions and frames up to the trailer.
@@ -31,7 +31,10 @@ pub fn gif(mut reader: Reader, mut outline: Outline, limits: &Limits) -> Walk {
                 gif_sub_blocks(&mut reader)?;
                 let data = begin..reader.position;
                 if outline.frames.is_empty() {
-                    outline.around = colour(palette, transparent.unwrap_or(0));
+                    let colour =
+                        |index: u8| palette_colour(palette.unwrap_or_default(), index.into());
+                    outline.transparent = transparent.map(colour);
+                    outline.around = outline.transparent.unwrap_or(colour(0));
                 }
                 let area = gif_area(fields);
                 let frame = Frame { area, delay, data, opaque: false, blend: true, dispose: false };
@@ -60,12 +63,6 @@ fn gif_palette<'a>(reader: &mut Reader<'a>, flags: u8) -> Result<Option<&'a [u8]
 fn gif_area(fields: &[u8]) -> Area {
     let number = |index: usize| le(&fields[index..index + 2]);
     Area { left: number(0), top: number(2), width: number(4), height: number(6) }
-}
-
-fn colour(palette: Option<&[u8]>, index: u8) -> [u8; 3] {
-    let at = 3 * usize::from(index);
-    let entry = palette.and_then(|colours| colours.get(at..at + 3));
-    entry.map_or([0; 3], |entry| [entry[0], entry[1], entry[2]])
 }
 
 /// Skips blocks up to the empty one; returns the first.

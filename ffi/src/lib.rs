@@ -11,6 +11,7 @@ mod image;
 mod image_animation;
 mod image_canvas;
 mod image_decode;
+mod image_exif;
 mod image_gif;
 mod image_jpeg;
 mod image_jpeg_scans;

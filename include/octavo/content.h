@@ -16,7 +16,7 @@ namespace octavo {
 struct Image;
 
 /// A decoded picture. Copies share the pixels. PNG, JPEG, WebP, GIF (the first frame) and BMP are
-/// read; EXIF orientation is applied, transparency is dropped.
+/// read; EXIF orientation is applied, alpha is dropped, a single transparent colour becomes white.
 class ImageInput {
  public:
   /// Each throws octavo::Error (kIo, kBadFile, kUnsupported) naming the file, `name` or the URL's

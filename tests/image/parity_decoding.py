@@ -1,4 +1,6 @@
-"""Pixels of every kind of file against Pillow. Run: parity_decoding.py IMAGE_PROBE"""
+"""Pixels of every kind of file against Pillow, as transformers' processor reads with it.
+Run: parity_decoding.py IMAGE_PROBE
+"""
 
 import sys
 import tempfile
@@ -6,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from transformers.image_transforms import convert_to_rgb
 from transformers.image_utils import load_image
 
 import pictures
@@ -20,7 +23,7 @@ def check_lossless(probe, folder):
     wrong = []
     names = pictures.lossless(folder)
     for name in names:
-        expected = np.asarray(load_image(str(folder / name)))
+        expected = convert_to_rgb(load_image(str(folder / name)), return_numpy=True)
         actual = probe.pixels(folder / name)
         if expected.shape != actual.shape or not np.array_equal(expected, actual):
             wrong.append(f"{name}: {describe(expected, actual)}")

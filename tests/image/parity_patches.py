@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import transformers
-from transformers.image_utils import load_image
 from transformers.utils import logging
 from transformers.models.gemma4.image_processing_pil_gemma4 import Gemma4ImageProcessorPil
 
@@ -21,14 +20,9 @@ JPEG_MEAN = 0.25
 
 
 def reference(path, budget):
-    """(columns, rows, uint8 [rows * columns, values]) without the processor's padding.
-
-    The picture goes in as an array: a picture of Pillow may still know of a transparent colour,
-    which would be composited on white.
-    """
-    batch = Gemma4ImageProcessorPil(max_soft_tokens=budget)(
-        images=[np.asarray(load_image(str(path)))], return_tensors="np",
-        input_data_format="channels_last")
+    """(columns, rows, uint8 [rows * columns, values]) without the processor's padding."""
+    batch = Gemma4ImageProcessorPil(max_soft_tokens=budget)(images=[str(path)],
+                                                            return_tensors="np")
     positions = batch["image_position_ids"][0]
     count = int(np.count_nonzero(positions[:, 0] >= 0))
     columns, rows = (positions[:count].max(axis=0) + 1).tolist()

@@ -70,6 +70,15 @@ def check(probe, path):
         assert difference <= limit, f"{path.name}: frame {i} differs by {difference}"
 
 
+def check_first_frame(probe, folder):
+    """What is transparent in it shows as in a picture."""
+    names = [name for name in pictures.lossless(folder) if name.endswith(".gif")]
+    for name in names:
+        (_, _, first), *_ = probe.video(folder / name)
+        assert np.array_equal(first, probe.pixels(folder / name)), name
+    return len(names)
+
+
 def check_folder(probe, folder, total):
     """Frames by number, however written; 24 a second."""
     folder.mkdir()
@@ -115,6 +124,7 @@ def main():
             first.save(folder / name, save_all=True, append_images=others, duration=70, **options)
             check(probe, folder / name)
             count += 1
+        print(f"{check_first_frame(probe, folder)} GIF files begin as they look as pictures")
         print(f"{count + 1} animations equal to Pillow's frames, 7 folders of frames in order")
 
 

@@ -38,9 +38,10 @@ def soft_scene(height, width):
     return np.stack(waves, -1).astype(np.uint8)
 
 
-def exif(orientation, order):
+def exif(orientation, order, of_32_bits=False):
     """A TIFF header with the one entry."""
-    entry = struct.pack(order + "HHIHH", 0x112, 3, 1, orientation, 0)
+    entry = struct.pack(order + "HHI", 0x112, 4 if of_32_bits else 3, 1) \
+        + struct.pack(order + ("I" if of_32_bits else "Hxx"), orientation)
     mark = b"II*\0" if order == "<" else b"MM\0*"
     return mark + struct.pack(order + "IH", 8, 1) + entry + struct.pack(order + "I", 0)
 
@@ -80,7 +81,7 @@ def add_png(folder):
     folder.save("bilevel.png", Image.fromarray(noise((33, 47), 6)).convert("1"))
     for colours in (2, 4, 16, 256):
         folder.save(f"palette_{colours}.png", palette_picture(colours))
-    folder.save("palette_transparent.png", palette_picture(16), transparency=7)
+    add_png_transparent(folder)
     for depth in (1, 2, 4):
         samples = noise((31, 45, 1), depth) % (1 << depth)
         folder.add(f"grey_{depth}_bits.png", png_writer.png(samples, depth, png_writer.GREY))
@@ -89,10 +90,6 @@ def add_png(folder):
     add_png_16(folder)
     rgb = scene(45, 67, 7)
     folder.add("interlaced.png", png_writer.png(rgb, 8, png_writer.RGB, interlaced=True))
-    colour_key = (b"tRNS", struct.pack(">HHH", *map(int, rgb[0, 0])))
-    folder.add("colour_key.png", png_writer.png(rgb, 8, png_writer.RGB, before=[colour_key]))
-    folder.add("grey_key.png", png_writer.png(rgb[..., :1], 8, png_writer.GREY,
-                                              before=[(b"tRNS", b"\0\x55")]))
     folder.add("gamma.png", png_writer.png(rgb, 8, png_writer.RGB,
                                            before=[(b"gAMA", struct.pack(">I", 100000))]))
     for orientation in range(1, 9):
@@ -101,6 +98,32 @@ def add_png(folder):
             where = {"after" if order == ">" else "before": [data]}
             folder.add(f"exif_{orientation}_{name}.png",
                        png_writer.png(scene(40, 70, orientation), 8, png_writer.RGB, **where))
+
+
+def add_png_transparent(folder):
+    """With a transparent colour, which may be that of several entries, or with degrees of it."""
+    folder.save("palette_transparent.png", palette_picture(16), transparency=7)
+    folder.save("palette_bilevel.png", palette_picture(2), transparency=1)
+    for name, transparency in (("degrees", bytes(range(16))), ("two", b"\xff\0\xff\0")):
+        folder.save(f"palette_{name}.png", palette_picture(16), transparency=transparency)
+    twins = palette_picture(4)
+    twins.putpalette(bytes([7, 8, 9, 50, 60, 70, 7, 8, 9, 255, 255, 255]))
+    folder.save("palette_twins.png", twins, transparency=2)
+
+    def with_key(name, samples, depth, colour, *key):
+        chunk = (b"tRNS", struct.pack(f">{len(key)}H", *map(int, key)))
+        folder.add(f"key_{name}.png", png_writer.png(samples, depth, colour, before=[chunk]))
+
+    rgb = scene(45, 67, 7)
+    with_key("rgb", rgb, 8, png_writer.RGB, *rgb[3, 2])
+    with_key("rgb_high", rgb, 8, png_writer.RGB, *(rgb[3, 2].astype(int) + 256))
+    wide = rgb.astype(int) * 256
+    with_key("rgb_16_bits", wide, 16, png_writer.RGB, *wide[3, 2])
+    with_key("rgb_16_bits_low", wide, 16, png_writer.RGB, *rgb[3, 2])
+    for depth in (1, 2, 4, 8):
+        samples = noise((31, 45, 1), depth) % (1 << depth)
+        for key in (0, 1, 85, 300):
+            with_key(f"grey_{depth}_{key}", samples, depth, png_writer.GREY, key)
 
 
 def add_png_16(folder):
@@ -112,7 +135,9 @@ def add_png_16(folder):
 
 def add_gif(folder):
     folder.save("palette.gif", palette_picture(256))
-    folder.save("transparent.gif", palette_picture(16), transparency=5)
+    for index in (0, 5):
+        folder.save(f"transparent_{index}.gif", palette_picture(16), transparency=index)
+    folder.save("transparent_grey.gif", Image.fromarray(noise((20, 30), 17)), transparency=99)
     folder.save("interlaced.gif", palette_picture(32, 65, 40), interlace=1)
     frames = [palette_picture(16, 40, 50) for _ in range(3)]
     frames[1].paste(3, (5, 5, 20, 20))
@@ -144,6 +169,7 @@ def add_webp(folder):
                 lossless=True)
     for orientation in (3, 6, 8):
         folder.save(f"exif_{orientation}.webp", rgb, lossless=True, exif=exif(orientation, "<"))
+    folder.save("exif_32_bits.webp", rgb, lossless=True, exif=exif(6, ">", of_32_bits=True))
     folder.save("exif_preamble.webp", rgb, lossless=True, exif=b"Exif\0\0" + exif(5, ">"))
 
 
