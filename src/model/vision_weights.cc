@@ -2,6 +2,7 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "base/fail.h"
 #include "model/weight_binder.h"
@@ -21,12 +22,23 @@ std::optional<std::string> vision_prefix(const Checkpoint& checkpoint) {
   return std::nullopt;
 }
 
+/// The bounds `name`_min and `name`_max, which may be infinite.
+std::pair<float, float> bind_bounds(const WeightBinder& binder, const std::string& name) {
+  const float min = binder.scalar(name + "_min"), max = binder.scalar(name + "_max");
+  if (!(min <= max)) {  // or not a number
+    fail(ErrorCode::kBadFile, "tensor '{}_min': {} where at most {} is expected, as {}_max has it",
+         binder.full_name(name), min, max, name.substr(name.rfind('.') + 1));
+  }
+  return {min, max};
+}
+
 VisionLinear bind_linear(const WeightBinder& binder, const std::string& module, int64_t rows,
                          int64_t cols, bool clipped) {
   VisionLinear linear{binder.matrix(module + ".linear", rows, cols), std::nullopt};
   if (clipped) {
-    linear.clip = {binder.scalar(module + ".input_min"), binder.scalar(module + ".input_max"),
-                   binder.scalar(module + ".output_min"), binder.scalar(module + ".output_max")};
+    const auto [input_min, input_max] = bind_bounds(binder, module + ".input");
+    const auto [output_min, output_max] = bind_bounds(binder, module + ".output");
+    linear.clip = {input_min, input_max, output_min, output_max};
   }
   return linear;
 }

@@ -20,6 +20,9 @@ class WeightBinder {
 
   bool has(const std::string& name) const { return checkpoint_.find(prefix_ + name) != nullptr; }
 
+  /// As the checkpoint has it.
+  std::string full_name(const std::string& name) const { return prefix_ + name; }
+
   /// A vector of `size` floats.
   Vector vector(const std::string& name, int64_t size) const;
 
