@@ -91,6 +91,17 @@ std::string ConfigReader::string(std::string_view key, std::optional<std::string
   return value.get<std::string>();
 }
 
+void ConfigReader::require(std::string_view key, std::string_view expected) const {
+  const std::string value = string(key, std::string(expected));
+  if (value == expected) return;
+  fail(ErrorCode::kUnsupported, "{} '{}' is not supported; expected {}", where(key),
+       printable(value), expected);
+}
+
+void ConfigReader::require_false(std::string_view key) const {
+  if (boolean(key, false)) fail(ErrorCode::kUnsupported, "{} true is not supported", where(key));
+}
+
 std::vector<int64_t> ConfigReader::integers(std::string_view key, IntRange range) const {
   const json* value = find(key);
   if (value == nullptr) return {};

@@ -35,6 +35,11 @@ class ConfigReader {
   /// One integer or an array of integers; empty if missing.
   std::vector<int64_t> integers(std::string_view key, IntRange range) const;
 
+  /// Throws kUnsupported unless the string is missing or `expected`.
+  void require(std::string_view key, std::string_view expected) const;
+  /// Throws kUnsupported if the key is true.
+  void require_false(std::string_view key) const;
+
   const nlohmann::json& members() const { return object_; }
   const std::string& source() const { return source_; }
   /// "config.json: text_config.head_dim"; the object itself for an empty key.

@@ -19,19 +19,30 @@ std::string parse_model_type(const ConfigReader& root) {
   return type;
 }
 
+// transformers takes rope_theta from beside rope_parameters where these lack it.
 double parse_vision_theta(const ConfigReader& vision) {
+  constexpr double kMin = 1.0, kMax = 1e12;
+  const double outer = vision.number("rope_theta", kMin, kMax, 100.0);
   const auto rope = vision.object("rope_parameters");
-  if (!rope) return 100.0;
+  if (!rope) return outer;
   const std::string type = rope->string("rope_type", "axial");
   // transformers 5.24 renames "default" to "axial" on load.
   if (type != "axial" && type != "default") {
     fail(ErrorCode::kUnsupported, "{} '{}' is not supported; expected axial or default",
          rope->where("rope_type"), printable(type));
   }
-  return rope->number("rope_theta", 1.0, 1e12, 100.0);
+  if (rope->number("factor", 1e-6, 1e6, 1.0) != 1.0 ||
+      rope->number("partial_rotary_factor", 0.0, 1.0, 1.0) != 1.0) {
+    fail(ErrorCode::kUnsupported,
+         "{} with a partial_rotary_factor or factor other than 1 is not supported",
+         rope->where(""));
+  }
+  return rope->number("rope_theta", kMin, kMax, outer);
 }
 
 VisionConfig parse_vision_config(const ConfigReader& vision) {
+  vision.require("hidden_activation", "gelu_pytorch_tanh");
+  vision.require_false("attention_bias");
   VisionConfig config;
   config.hidden_size = vision.integer("hidden_size", kWidth, 768);
   config.intermediate_size = vision.integer("intermediate_size", kWidth, 3072);

@@ -209,17 +209,6 @@ void parse_experts(const ConfigReader& text, TextConfig& config) {
       text.integer(old_name ? "expert_intermediate_size" : "moe_intermediate_size", kWidth);
 }
 
-void check_supported(const ConfigReader& text) {
-  const std::string activation = text.string("hidden_activation", "gelu_pytorch_tanh");
-  if (activation != "gelu_pytorch_tanh") {
-    fail(ErrorCode::kUnsupported, "{} '{}' is not supported; expected gelu_pytorch_tanh",
-         text.where("hidden_activation"), printable(activation));
-  }
-  if (text.boolean("attention_bias", false)) {
-    fail(ErrorCode::kUnsupported, "{} true is not supported", text.where("attention_bias"));
-  }
-}
-
 bool parse_bidirectional(const ConfigReader& text) {
   const std::string value = text.string("use_bidirectional_attention", "");
   if (!value.empty() && value != "vision") {
@@ -243,7 +232,8 @@ int64_t parse_vocab_size(const ConfigReader& text, const ConfigReader& root) {
 }  // namespace
 
 TextConfig parse_text_config(const ConfigReader& text, const ConfigReader& root) {
-  check_supported(text);
+  text.require("hidden_activation", "gelu_pytorch_tanh");
+  text.require_false("attention_bias");
   TextConfig config;
   config.vocab_size = parse_vocab_size(text, root);
   config.hidden_size = text.integer("hidden_size", kWidth);

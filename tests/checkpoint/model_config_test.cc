@@ -337,6 +337,29 @@ TEST(ModelConfig, RefusesBadVision) {
   for (const char* type : {"axial", "default"}) {
     EXPECT_TRUE(parse(with("rope_parameters", {{"rope_type", type}})).vision);
   }
+  expect_bad(with("hidden_activation", "silu"), {"vision_config.hidden_activation", "silu"},
+             ErrorCode::kUnsupported);
+  expect_bad(with("attention_bias", true), {"vision_config.attention_bias"},
+             ErrorCode::kUnsupported);
+  for (const char* key : {"factor", "partial_rotary_factor"}) {
+    expect_bad(with("rope_parameters", {{key, 0.5}}), {"vision_config.rope_parameters", key},
+               ErrorCode::kUnsupported);
+  }
+}
+
+TEST(ModelConfig, FindsTheThetaOfVisionInBothPlaces) {
+  json config = published("gemma-4-26b-a4b-it.json");
+  json& vision = config["vision_config"];
+  const auto theta = [&] { return parse(config).vision->rope_theta; };
+  EXPECT_EQ(theta(), 100.0);
+  vision["rope_theta"] = 50.0;
+  EXPECT_EQ(theta(), 100.0);  // rope_parameters have one
+  vision["rope_parameters"].erase("rope_theta");
+  EXPECT_EQ(theta(), 50.0);
+  vision.erase("rope_parameters");
+  EXPECT_EQ(theta(), 50.0);
+  vision["rope_theta"] = 0;
+  expect_bad(config, {"vision_config.rope_theta"});
 }
 
 TEST(GenerationConfig, ReadsTheFileIfThereIsOne) {
