@@ -78,7 +78,7 @@ std::vector<PromptImage> encode_pictures(LanguageModel& model, std::span<const i
         make_patches(read_image(options.images[i]), {.max_soft_tokens = options.image_tokens,
                                                      .patch_size = vision->patch_size,
                                                      .pooling = vision->pooling_kernel_size});
-    picture.features = std::make_shared<const Tensor>(model.encode_image(patches));
+    picture.features = std::make_shared<const Tensor>(model.encode_image(patches, nullptr));
     if (std::cmp_equal(picture.features->rows(), picture.count)) continue;
     fail(ErrorCode::kBadRequest,
          "{}: {} soft tokens for a run of {} image tokens at position {}; expected as many",

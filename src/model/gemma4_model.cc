@@ -58,13 +58,13 @@ class Gemma4Model : public LanguageModel {
   const Prefault& prefault() const override { return *prefault_; }
   void forward(const PackedBatch& batch, std::span<float> logits) override;
   bool can_see() const override { return vision_.has_value(); }
-  Tensor encode_image(const ImagePatches& patches) override {
+  Tensor encode_image(const ImagePatches& patches, const std::atomic<bool>* cancelled) override {
     if (!vision_) {
       fail(ErrorCode::kUnsupported, "{}: this model cannot see pictures: it has no vision tower",
            checkpoint_.folder().string());
     }
     const ProfileScope whole(profile_, Op::kOther);
-    return vision_tower(backend_, *config_.vision, *vision_, patches);
+    return vision_tower(backend_, *config_.vision, *vision_, patches, cancelled);
   }
   uint64_t bytes_per_token() const override {
     const ModelWork total = work();

@@ -1,6 +1,7 @@
 // model: a loaded Gemma 4 text model: tokens in, logits out. Knows layers, not threads or SIMD.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
@@ -76,8 +77,9 @@ class LanguageModel {
   virtual bool can_see() const = 0;
 
   /// The soft tokens of a picture: [patches / pooling^2, hidden]. Throws kUnsupported if the model
-  /// cannot see, kBadRequest for patches that do not fit its tower.
-  virtual Tensor encode_image(const ImagePatches& patches) = 0;
+  /// cannot see, kBadRequest for patches that do not fit its tower, kCancelled when `cancelled`
+  /// (null: never) becomes set, which is polled between layers.
+  virtual Tensor encode_image(const ImagePatches& patches, const std::atomic<bool>* cancelled) = 0;
 
   /// Weight bytes read per decoded token (8 of 128 experts counted as 8).
   virtual uint64_t bytes_per_token() const = 0;

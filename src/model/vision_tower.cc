@@ -176,7 +176,7 @@ KvCache layer_cache(const VisionConfig& config, int64_t patches) {
 }  // namespace
 
 Tensor vision_tower(Backend& backend, const VisionConfig& config, const VisionWeights& weights,
-                    const ImagePatches& patches) {
+                    const ImagePatches& patches, const std::atomic<bool>* cancelled) {
   check_patches(config, patches);
   const auto eps = static_cast<float>(config.rms_norm_eps);
   const RopeTable rope = patch_rope(config, patches);
@@ -185,6 +185,9 @@ Tensor vision_tower(Backend& backend, const VisionConfig& config, const VisionWe
   const TowerContext context{backend, config, eps, rope, cache};
   Tensor h = embed_patches(backend, config, weights, patches);
   for (const VisionLayerWeights& layer : weights.layers) {
+    if (cancelled != nullptr && cancelled->load(std::memory_order_relaxed)) {
+      fail(ErrorCode::kCancelled, "cancelled while looking at a picture");
+    }
     h = encoder_layer(context, layer, std::move(h));
   }
   Tensor tokens = backend.pool(h, patches.columns, config.pooling_kernel_size,

@@ -57,9 +57,10 @@ std::shared_ptr<Vision> make_vision(const std::shared_ptr<LanguageModel>& langua
   const VisionConfig& config = *language_model->config().vision;
   return std::make_shared<Vision>(
       VisionShape{config.patch_size, config.pooling_kernel_size},
-      [language_model, turn = std::move(turn)](const ImagePatches& patches) {
+      [language_model, turn = std::move(turn)](const ImagePatches& patches,
+                                               const std::atomic<bool>& cancelled) {
         const std::lock_guard lock(*turn);
-        return language_model->encode_image(patches);
+        return language_model->encode_image(patches, &cancelled);
       },
       cache_bytes);
 }

@@ -1,7 +1,5 @@
 #include "session/vision.h"
 
-#include "base/fail.h"
-
 namespace octavo {
 
 int64_t Vision::fill_in_features(Prompt& prompt, std::span<const Media> media, size_t cached,
@@ -12,10 +10,8 @@ int64_t Vision::fill_in_features(Prompt& prompt, std::span<const Media> media, s
     for (const Picture& picture : item.pictures) {
       PromptImage& image = prompt.images.at(index++);
       if (image.first_token < cached) continue;
-      if (cancelled.load(std::memory_order_relaxed)) {
-        fail(ErrorCode::kCancelled, "cancelled while looking at pictures");
-      }
-      const auto found = cache_.get(picture.identity, [&] { return encode_(*picture.patches); });
+      const auto found = cache_.get(
+          picture.identity, [&] { return encode_(*picture.patches, cancelled); }, cancelled);
       image.features = found.features;
       encoded += found.encoded ? 1 : 0;
     }

@@ -12,9 +12,9 @@ namespace octavo {
 
 class Vision {
  public:
-  using Encode = std::function<Tensor(const ImagePatches&)>;
+  /// May throw kCancelled when the flag is set. Is called by any number of threads.
+  using Encode = std::function<Tensor(const ImagePatches&, const std::atomic<bool>& cancelled)>;
 
-  /// `encode` is called by one thread at a time.
   Vision(const VisionShape& shape, Encode encode, uint64_t cache_bytes)
       : shape_(shape), encode_(std::move(encode)), cache_(cache_bytes) {}
 

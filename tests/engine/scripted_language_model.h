@@ -41,7 +41,7 @@ class ScriptedLanguageModel : public LanguageModel {
     }
   }
   bool can_see() const override { return true; }
-  Tensor encode_image(const ImagePatches&) override { return {}; }
+  Tensor encode_image(const ImagePatches&, const std::atomic<bool>*) override { return {}; }
   uint64_t bytes_per_token() const override { return 0; }
   ModelWork work() const override { return {}; }
   uint64_t kv_bytes_read(int64_t) const override { return 0; }

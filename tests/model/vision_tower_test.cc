@@ -140,6 +140,23 @@ TEST(VisionTower, InfiniteBoundsClipNothing) {
   EXPECT_FALSE(same_bits(clip_all(0.5f), plain));
 }
 
+TEST(VisionTower, CanBeCancelled) {
+  const Tower tower;
+  CpuBackend backend({.threads = 1});
+  std::atomic<bool> cancelled = false;
+  const auto encode = [&] {
+    return vision_tower(backend, tower.config, tower.weights, random_patches(3, 3), &cancelled);
+  };
+  EXPECT_NO_THROW(encode());
+  cancelled = true;
+  try {
+    encode();
+    ADD_FAILURE() << "not cancelled";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kCancelled);
+  }
+}
+
 TEST(VisionTower, RefusesWhatDoesNotFit) {
   const Tower tower;
   CpuBackend backend({.threads = 1});

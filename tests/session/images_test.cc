@@ -308,6 +308,22 @@ TEST(ImagesTest, ATurnCanBeCancelledBetweenPictures) {
   EXPECT_EQ(session.send({picture(1), picture(2)}, kSmall).images_encoded, 1);
 }
 
+TEST(ImagesTest, ATurnCanBeCancelledWhileAPictureIsEncoded) {
+  auto script = seeing_model({"a"});
+  ChatSession* running = nullptr;
+  const auto encode = [&](const ImagePatches&, const std::atomic<bool>& cancelled) -> Tensor {
+    EXPECT_FALSE(cancelled);
+    running->cancel();
+    EXPECT_TRUE(cancelled);
+    throw Error(ErrorCode::kCancelled, "as the tower does");
+  };
+  script->impl->vision = std::make_shared<Vision>(VisionShape{}, encode, /*cache_bytes=*/0);
+  ChatSession session(script->model());
+  running = &session;
+  EXPECT_EQ(session.send({picture(1)}, kSmall).finish_reason, FinishReason::kCancelled);
+  EXPECT_EQ(session.turns(), 0);
+}
+
 TEST(ImagesTest, AFailureToEncodeLeavesTheSessionAsItWas) {
   auto script = seeing_model({"a", "b"});
   ChatSession session(script->model());

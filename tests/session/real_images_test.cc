@@ -70,7 +70,7 @@ TEST(RealImagesTest, APictureChangesTheAnswer) {
 TEST(RealImagesTest, APromptIsWhatTheModelWouldBeGivenByHand) {
   const auto model = LanguageModel::load(SeeingDemo::folder(), {.threads = 1});
   const ImagePatches patches = make_patches(picture(5).pixels(), {.max_soft_tokens = 70});
-  const Tensor features = model->encode_image(patches);
+  const Tensor features = model->encode_image(patches, nullptr);
   std::string text = "<bos><|turn>user\nWhat is<|image>";
   for (int64_t i = 0; i < features.rows(); ++i) text += "<|image|>";
   text += "<image|>?<turn|>\n<|turn>model\n<|channel>thought\n<channel|>";

@@ -68,7 +68,7 @@ class ScriptedDecoder : public Decoder {
 }  // namespace
 
 void ScriptedModel::open_eyes(uint64_t cache_bytes) {
-  const auto encode = [this](const ImagePatches& patches) {
+  const auto encode = [this](const ImagePatches& patches, const std::atomic<bool>&) {
     while_encoding();
     encoded.push_back(patches.rows * patches.columns / 9);
     Tensor features(encoded.back(), 16);
