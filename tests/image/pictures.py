@@ -121,7 +121,7 @@ def add_png_transparent(folder):
     with_key("rgb_16_bits", wide, 16, png_writer.RGB, *wide[3, 2])
     with_key("rgb_16_bits_low", wide, 16, png_writer.RGB, *rgb[3, 2])
     for depth in (1, 2, 4, 8):
-        samples = noise((31, 45, 1), depth) % (1 << depth)
+        samples = noise((31, 45, 1), depth) >> (8 - depth)
         for key in (0, 1, 85, 300):
             with_key(f"grey_{depth}_{key}", samples, depth, png_writer.GREY, key)
 

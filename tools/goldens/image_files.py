@@ -1,4 +1,4 @@
-"""Small pictures of every format, and the pixels that Pillow reads from them.
+"""Small pictures of every format, and the pixels that transformers reads from them with Pillow.
 
     pip install pillow==13.0.0 numpy
     python tools/goldens/image_files.py tests/goldens/image
@@ -57,6 +57,15 @@ def pictures():
     yield "palette.bmp", palette, {}
 
 
+def as_rgb(picture):
+    """As transformers' processor reads a file: one transparent colour becomes white, alpha goes."""
+    picture = ImageOps.exif_transpose(picture).convert("RGB")
+    if "transparency" not in picture.info:
+        return picture
+    white = Image.new("RGBA", picture.size, "white")
+    return Image.alpha_composite(white, picture.convert("RGBA")).convert("RGB")
+
+
 def main(folder):
     for name, picture, options in pictures():
         buffer = io.BytesIO()
@@ -65,7 +74,7 @@ def main(folder):
         (folder / "files" / name).write_bytes(buffer.getvalue())
         with Image.open(buffer) as read, open(folder / f"{name}.ppm", "wb") as pixels:
             for frame in ImageSequence.Iterator(read):
-                ImageOps.exif_transpose(frame).convert("RGB").save(pixels, "PPM")
+                as_rgb(frame).save(pixels, "PPM")
 
 
 if __name__ == "__main__":
