@@ -29,12 +29,14 @@ class ImageInput {
 
   int64_t width() const;
   int64_t height() const;
-  const Image& pixels() const { return *pixels_; }  // for Octavo's own parts
+  const std::string& name() const { return name_; }  // its file's path, or as given; may be empty
+  const Image& pixels() const { return *pixels_; }   // for Octavo's own parts
 
  private:
   friend class VideoInput;
-  explicit ImageInput(Image pixels);
+  explicit ImageInput(Image pixels, std::string name = {});
   std::shared_ptr<const Image> pixels_;
+  std::string name_;
 };
 
 struct FrameInput {
@@ -52,10 +54,12 @@ class VideoInput {
   static VideoInput from_frames(std::vector<FrameInput> frames);
 
   std::span<const FrameInput> frames() const { return *frames_; }
+  const std::string& name() const { return name_; }  // its path; may be empty
 
  private:
-  explicit VideoInput(std::vector<FrameInput> frames);
+  explicit VideoInput(std::vector<FrameInput> frames, std::string name = {});
   std::shared_ptr<const std::vector<FrameInput>> frames_;
+  std::string name_;
 };
 
 /// Sound, which Octavo does not hear yet: a message with it is refused with kUnsupported.

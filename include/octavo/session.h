@@ -48,13 +48,15 @@ class ChatSession {
                           const GenerationOptions& config = {});
   Result send_tool_result_stream(std::string_view id, std::string_view content, bool is_error,
                                  const GenerationOptions& config, const EventCallback& callback);
-  /// The same with pictures, which the model gets behind the texts.
+  /// The same with pictures, which the model gets behind the texts; these it gets as one, with
+  /// nothing in between.
   Result send_tool_result(std::string_view id, const Content& content, bool is_error = false,
                           const GenerationOptions& config = {});
   Result send_tool_result_stream(std::string_view id, const Content& content, bool is_error,
                                  const GenerationOptions& config, const EventCallback& callback);
 
-  /// Ends the running turn at the next token (or prefill chunk) with kCancelled.
+  /// Ends the running turn with kCancelled: at the next token, prefill chunk, or layer of the tower
+  /// that looks at a picture.
   void cancel() noexcept;
 
   /// Forgets the conversation, not the system prompt and the defaults.
@@ -64,7 +66,8 @@ class ChatSession {
 
   int64_t turns() const;                             // answers of the model
   std::vector<ToolCall> pending_tool_calls() const;  // without a result yet
-  std::string history() const;  // the messages as a JSON array, system prompt first
+  /// The messages as a JSON array, system prompt first; of pictures and videos only the names.
+  std::string history() const;
 
  private:
   struct Impl;

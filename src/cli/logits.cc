@@ -5,14 +5,17 @@
 #include <charconv>
 #include <memory>
 #include <numeric>
+#include <optional>
 #include <string>
 
 #include "base/checked.h"
+#include "checkpoint/processor_config.h"
 #include "checkpoint/write_safetensors.h"
 #include "cli/cli.h"
 #include "engine/prompt.h"
 #include "image/decode.h"
 #include "model/language_model.h"
+#include "model/vision_tower.h"
 
 namespace octavo::cli {
 namespace {
@@ -20,7 +23,7 @@ namespace {
 struct LogitsOptions {
   std::string model, tokens, out, features_out;
   std::vector<std::string> images;
-  int64_t image_tokens = 280;
+  std::optional<int64_t> image_tokens;
   bool exact = false;
   int threads = 0;
   size_t chunk = 512;
@@ -58,31 +61,44 @@ std::vector<PromptImage> find_runs(std::span<const int32_t> tokens, const ModelC
   return runs;
 }
 
+int64_t image_budget(const LogitsOptions& options) {
+  if (options.image_tokens) return *options.image_tokens;
+  return read_image_tokens(options.model, kImageTokenBudgets).value_or(kDefaultImageTokens);
+}
+
+/// The features of the picture in `file`, which must be as many as the tokens of its run.
+std::shared_ptr<const Tensor> encode_file(LanguageModel& model, const std::string& file,
+                                          const PromptImage& run, int64_t budget) {
+  const Image image = read_image(file);
+  const PatchOptions options = patch_options(*model.config().vision, budget);
+  const int64_t tokens = soft_tokens({image.height, image.width}, options);
+  if (std::cmp_not_equal(tokens, run.count)) {
+    fail(ErrorCode::kBadRequest,
+         "{}: {} soft tokens for a run of {} image tokens at position {}; expected as many",
+         printable(file), tokens, run.count, run.first_token);
+  }
+  try {
+    return std::make_shared<const Tensor>(
+        model.encode_image(make_patches(image, options), nullptr));
+  } catch (const Error& error) {
+    fail(error.code(), "{}: {}", printable(file), error.what());
+  }
+}
+
 /// The pictures of the files, in the order of the runs.
 std::vector<PromptImage> encode_pictures(LanguageModel& model, std::span<const int32_t> tokens,
                                          const LogitsOptions& options) {
   std::vector<PromptImage> pictures = find_runs(tokens, model.config());
   if (pictures.size() != options.images.size()) {
     fail(ErrorCode::kBadRequest,
-         "--tokens: {} runs of image tokens for {} --image files; expected one run for each",
+         "--tokens: runs of image tokens: {}, --image files: {}; expected one run for each",
          pictures.size(), options.images.size());
   }
-  const auto& vision = model.config().vision;
-  if (!pictures.empty() && !vision) {
-    fail(ErrorCode::kUnsupported, "{}: this model cannot see pictures: its config has no vision",
-         options.model);
-  }
+  if (pictures.empty()) return pictures;
+  if (!model.can_see()) refuse_pictures(options.model);
+  const int64_t budget = image_budget(options);
   for (size_t i = 0; i < pictures.size(); ++i) {
-    PromptImage& picture = pictures[i];
-    const ImagePatches patches =
-        make_patches(read_image(options.images[i]), {.max_soft_tokens = options.image_tokens,
-                                                     .patch_size = vision->patch_size,
-                                                     .pooling = vision->pooling_kernel_size});
-    picture.features = std::make_shared<const Tensor>(model.encode_image(patches, nullptr));
-    if (std::cmp_equal(picture.features->rows(), picture.count)) continue;
-    fail(ErrorCode::kBadRequest,
-         "{}: {} soft tokens for a run of {} image tokens at position {}; expected as many",
-         options.images[i], picture.features->rows(), picture.count, picture.first_token);
+    pictures[i].features = encode_file(model, options.images[i], pictures[i], budget);
   }
   return pictures;
 }
@@ -155,14 +171,18 @@ void add_logits(CLI::App& app) {
       ->add_option("--out", options->out,
                    "Output .safetensors: `logits` F32 [tokens, vocab], after the softcap")
       ->required();
-  command->add_option("--image", options->images,
-                      "A picture for each run of image tokens in --tokens, in their order");
-  command->add_option("--image-tokens", options->image_tokens, "Most soft tokens of a picture")
-      ->check(CLI::IsMember(kImageTokenBudgets))
-      ->capture_default_str();
-  command->add_option("--features-out", options->features_out,
-                      "Output .safetensors: `features0`, ... F32 [soft tokens, hidden], one per "
-                      "picture");
+  auto* images =
+      command->add_option("--image", options->images,
+                          "A picture for each run of image tokens in --tokens, in their order");
+  command
+      ->add_option("--image-tokens", options->image_tokens,
+                   "Most soft tokens of a picture [the checkpoint's, usually 280]")
+      ->check(CLI::IsMember(kImageTokenBudgets));
+  command
+      ->add_option("--features-out", options->features_out,
+                   "Output .safetensors: `features0`, ... F32 [soft tokens, hidden], one per "
+                   "picture")
+      ->needs(images);
   command->add_flag("--exact", options->exact,
                     "float32 throughout: KV cache and embedding scale are not rounded to BF16");
   command->add_option("--threads", options->threads, "Threads (default: physical cores)")

@@ -60,6 +60,12 @@ ImageSize patched_size(ImageSize size, const PatchOptions& options) {
   return result;
 }
 
+int64_t soft_tokens(ImageSize size, const PatchOptions& options) {
+  const ImageSize patched = patched_size(size, options);
+  const int64_t side = options.patch_size * options.pooling;
+  return patched.height / side * (patched.width / side);
+}
+
 ImagePatches make_patches(const Image& image, const PatchOptions& options) {
   const ImageSize size = patched_size({image.height, image.width}, options);
   const Image resized = resize_bicubic(image, size.height, size.width);

@@ -20,10 +20,13 @@ struct ImagePatches {
 inline constexpr std::array<int64_t, 5> kImageTokenBudgets = {70, 140, 280, 560, 1120};
 bool is_image_token_budget(int64_t tokens);
 
+/// The most that an image, or a frame of a video, may become where nobody says otherwise.
+inline constexpr int64_t kDefaultImageTokens = 280, kDefaultVideoTokens = 70;
+
 struct PatchOptions {
-  int64_t max_soft_tokens = 280;  // one of kImageTokenBudgets
-  int64_t patch_size = 16;        // pixels along a side of a patch
-  int64_t pooling = 3;            // patches along a side of a soft token
+  int64_t max_soft_tokens = kDefaultImageTokens;  // one of kImageTokenBudgets
+  int64_t patch_size = 16;                        // pixels along a side of a patch
+  int64_t pooling = 3;                            // patches along a side of a soft token
 };
 
 struct ImageSize {
@@ -34,6 +37,9 @@ struct ImageSize {
 /// kept as far as both sides are whole soft tokens and these are at most max_soft_tokens. Throws
 /// kBadRequest for a budget that is not allowed, or numbers below 1 or out of range.
 ImageSize patched_size(ImageSize size, const PatchOptions& options);
+
+/// The soft tokens that a picture of `size` pixels becomes.
+int64_t soft_tokens(ImageSize size, const PatchOptions& options);
 
 /// Resizes by that rule and cuts into patches.
 ImagePatches make_patches(const Image& image, const PatchOptions& options);

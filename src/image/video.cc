@@ -154,10 +154,4 @@ void visit_video(const std::filesystem::path& path, const VideoOptions& options,
   visit_animation(file.bytes(), path.string(), options, visit);
 }
 
-std::vector<VideoFrame> read_video(const std::filesystem::path& path, const VideoOptions& options) {
-  std::vector<VideoFrame> frames;
-  visit_video(path, options, [&](VideoFrame frame) { frames.push_back(std::move(frame)); });
-  return frames;
-}
-
 }  // namespace octavo

@@ -25,13 +25,9 @@ struct VideoOptions {
   ImageLimits limits;
 };
 
-/// Reads a video: the pictures of a folder, in the natural order of their names (2 before 10), or
-/// the frames of an animated GIF or WebP. Throws kIo, kBadFile naming the file, or kBadRequest for
-/// options below 1 frame or not above 0 frames per second.
-std::vector<VideoFrame> read_video(const std::filesystem::path& path,
-                                   const VideoOptions& options = {});
-
-/// The same, one frame in memory at a time.
+/// Reads a video, one frame in memory at a time: the pictures of a folder, in the natural order of
+/// their names (2 before 10), or the frames of an animated GIF or WebP. Throws kIo, kBadFile naming
+/// the file, or kBadRequest for options below 1 frame or not above 0 frames per second.
 void visit_video(const std::filesystem::path& path, const VideoOptions& options,
                  FunctionRef<void(VideoFrame)> visit);
 

@@ -59,10 +59,7 @@ class Gemma4Model : public LanguageModel {
   void forward(const PackedBatch& batch, std::span<float> logits) override;
   bool can_see() const override { return vision_.has_value(); }
   Tensor encode_image(const ImagePatches& patches, const std::atomic<bool>* cancelled) override {
-    if (!vision_) {
-      fail(ErrorCode::kUnsupported, "{}: this model cannot see pictures: it has no vision tower",
-           checkpoint_.folder().string());
-    }
+    if (!vision_) refuse_pictures(checkpoint_.folder());
     const ProfileScope whole(profile_, Op::kOther);
     return vision_tower(backend_, *config_.vision, *vision_, patches, cancelled);
   }
@@ -235,6 +232,12 @@ void Gemma4Model::forward(const PackedBatch& batch, std::span<float> logits) {
 }
 
 }  // namespace
+
+void refuse_pictures(const std::filesystem::path& folder) {
+  fail(ErrorCode::kUnsupported,
+       "{}this model cannot see: its checkpoint has no vision tower; send text only",
+       folder.empty() ? "" : folder.string() + ": ");
+}
 
 std::unique_ptr<LanguageModel> LanguageModel::load(const std::filesystem::path& folder,
                                                    const ModelOptions& options) {

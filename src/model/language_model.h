@@ -56,6 +56,10 @@ struct ModelWork {
   uint64_t head_macs = 0;     // of one row of logits
 };
 
+/// Throws kUnsupported: pictures for a model that has no eyes. `folder` is its checkpoint's, where
+/// that is known.
+[[noreturn]] void refuse_pictures(const std::filesystem::path& folder = {});
+
 class LanguageModel {
  public:
   /// Maps a checkpoint folder (BF16 or quantised, HF or MLX names) and binds its weights in place.

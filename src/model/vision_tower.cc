@@ -175,6 +175,12 @@ KvCache layer_cache(const VisionConfig& config, int64_t patches) {
 
 }  // namespace
 
+PatchOptions patch_options(const VisionConfig& config, int64_t max_soft_tokens) {
+  return {.max_soft_tokens = max_soft_tokens,
+          .patch_size = config.patch_size,
+          .pooling = config.pooling_kernel_size};
+}
+
 Tensor vision_tower(Backend& backend, const VisionConfig& config, const VisionWeights& weights,
                     const ImagePatches& patches, const std::atomic<bool>* cancelled) {
   check_patches(config, patches);

@@ -10,6 +10,9 @@
 
 namespace octavo {
 
+/// How the tower wants pictures of at most `max_soft_tokens`.
+PatchOptions patch_options(const VisionConfig& config, int64_t max_soft_tokens);
+
 /// The soft tokens of a picture: [patches / pooling^2, text hidden size]. Throws kBadRequest for
 /// patches that do not fit the tower, and kCancelled when `cancelled`, which is polled between
 /// layers, becomes set.

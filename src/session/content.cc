@@ -16,14 +16,15 @@ constexpr double kMaxSeconds = 1e6;
 
 }  // namespace
 
-ImageInput::ImageInput(Image pixels) : pixels_(std::make_shared<const Image>(std::move(pixels))) {}
+ImageInput::ImageInput(Image pixels, std::string name)
+    : pixels_(std::make_shared<const Image>(std::move(pixels))), name_(std::move(name)) {}
 
 ImageInput ImageInput::from_file(const std::filesystem::path& file) {
-  return ImageInput(read_image(file));
+  return ImageInput(read_image(file), file.string());
 }
 
 ImageInput ImageInput::from_bytes(std::span<const std::byte> bytes, std::string_view name) {
-  return ImageInput(decode_image(bytes, std::string(name)));
+  return ImageInput(decode_image(bytes, std::string(name)), std::string(name));
 }
 
 ImageInput ImageInput::from_data_url(std::string_view url) {
@@ -50,8 +51,9 @@ int64_t ImageInput::height() const {
   return pixels_->height;
 }
 
-VideoInput::VideoInput(std::vector<FrameInput> frames)
-    : frames_(std::make_shared<const std::vector<FrameInput>>(std::move(frames))) {}
+VideoInput::VideoInput(std::vector<FrameInput> frames, std::string name)
+    : frames_(std::make_shared<const std::vector<FrameInput>>(std::move(frames))),
+      name_(std::move(name)) {}
 
 VideoInput VideoInput::from_path(const std::filesystem::path& path, double frames_per_second) {
   std::vector<FrameInput> frames;
@@ -66,7 +68,7 @@ VideoInput VideoInput::from_path(const std::filesystem::path& path, double frame
   };
   visit_video(
       path, {.max_frames = kMaxFrames, .frames_per_second = frames_per_second, .limits = {}}, add);
-  return VideoInput(std::move(frames));
+  return VideoInput(std::move(frames), path.string());
 }
 
 VideoInput VideoInput::from_frames(std::vector<FrameInput> frames) {

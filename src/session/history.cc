@@ -81,7 +81,9 @@ Json History::take_content(MediaContent content) {
       parts.push_back({{"type", "text"}, {"text", plain(*text)}});
     } else {
       media_.push_back(std::get<Media>(std::move(part)));
-      parts.push_back({{"type", media_.back().is_video ? "video" : "image"}});
+      const Media& media = media_.back();
+      Json& entry = parts.emplace_back(Json{{"type", media.is_video ? "video" : "image"}});
+      if (!media.name.empty()) entry["name"] = plain(media.name);
     }
   }
   return parts;

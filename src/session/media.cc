@@ -2,27 +2,24 @@
 
 #include "base/fail.h"
 #include "image/video.h"
+#include "model/language_model.h"
 
 namespace octavo {
 namespace {
 
-PatchOptions patch_options(const VisionShape& shape, int64_t max_tokens) {
-  return {.max_soft_tokens = max_tokens, .patch_size = shape.patch_size, .pooling = shape.pooling};
-}
-
 class MediaPreparer {
  public:
-  MediaPreparer(const VisionShape* shape, const MediaBudget& budget)
+  MediaPreparer(const PatchOptions* shape, const MediaBudget& budget)
       : shape_(shape), budget_(budget) {}
 
   std::variant<std::string, Media> operator()(const std::string& text) const { return text; }
 
   std::variant<std::string, Media> operator()(const ImageInput& image) const {
-    return Media{false, {picture(image, budget_.image_tokens)}};
+    return Media{false, {picture(image, budget_.image_tokens)}, image.name()};
   }
 
   std::variant<std::string, Media> operator()(const VideoInput& video) const {
-    Media media{true, {}};
+    Media media{true, {}, video.name()};
     for (const FrameInput& frame : video.frames()) {
       media.pictures.push_back(picture(frame.image, budget_.video_tokens));
       media.pictures.back().timestamp = video_time(frame.seconds);
@@ -38,37 +35,30 @@ class MediaPreparer {
  private:
   Picture picture(const ImageInput& image, int64_t max_tokens) const {
     if (shape_ == nullptr) refuse_pictures();
-    return make_picture(image.pixels(), *shape_, max_tokens);
+    return make_picture(image.pixels(), with_budget(*shape_, max_tokens));
   }
 
-  const VisionShape* shape_;
+  const PatchOptions* shape_;
   const MediaBudget& budget_;
 };
 
 }  // namespace
 
-Picture make_picture(const Image& pixels, const VisionShape& shape, int64_t max_tokens) {
-  ImagePatches patches = make_patches(pixels, patch_options(shape, max_tokens));
+Picture make_picture(const Image& pixels, const PatchOptions& options) {
+  ImagePatches patches = make_patches(pixels, options);
   Picture picture;
   picture.identity = content_hash(patches);
-  picture.tokens = patches.rows * patches.columns / (shape.pooling * shape.pooling);
+  picture.tokens = soft_tokens({pixels.height, pixels.width}, options);
   picture.patches = std::make_shared<const ImagePatches>(std::move(patches));
   return picture;
 }
 
-int64_t soft_tokens(const ImageInput& image, const VisionShape& shape, int64_t max_tokens) {
-  const ImageSize size =
-      patched_size({image.height(), image.width()}, patch_options(shape, max_tokens));
-  const int64_t side = shape.patch_size * shape.pooling;
-  return size.height / side * (size.width / side);
+PatchOptions with_budget(PatchOptions shape, int64_t max_tokens) {
+  shape.max_soft_tokens = max_tokens;
+  return shape;
 }
 
-void refuse_pictures() {
-  fail(ErrorCode::kUnsupported,
-       "this model cannot see: its checkpoint has no vision tower; send text only");
-}
-
-MediaContent prepare_media(const Content& content, const VisionShape* shape,
+MediaContent prepare_media(const Content& content, const PatchOptions* shape,
                            const MediaBudget& budget) {
   MediaContent prepared;
   for (const ContentPart& part : content) {

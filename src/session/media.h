@@ -24,36 +24,25 @@ struct Picture {
 struct Media {
   bool is_video = false;
   std::vector<Picture> pictures;
+  std::string name;  // for people; may be empty
 };
 
 /// A message's content as the history takes it.
 using MediaContent = std::vector<std::variant<std::string, Media>>;
 
-/// How a tower wants its pictures.
-struct VisionShape {
-  int64_t patch_size = 16;
-  int64_t pooling = 3;  // patches per soft token, in each direction
-};
-
-/// The picture with at most `max_tokens` soft tokens.
-Picture make_picture(const Image& pixels, const VisionShape& shape, int64_t max_tokens);
-
-inline constexpr int64_t kDefaultImageTokens = 280, kDefaultVideoTokens = 70;
+/// The picture as a tower wants it.
+Picture make_picture(const Image& pixels, const PatchOptions& options);
 
 struct MediaBudget {
   int64_t image_tokens = kDefaultImageTokens;  // at most, per image
   int64_t video_tokens = kDefaultVideoTokens;  // at most, per frame
 };
 
-/// The soft tokens that it would have.
-int64_t soft_tokens(const ImageInput& image, const VisionShape& shape, int64_t max_tokens);
-
-/// Throws kUnsupported: the model cannot see.
-[[noreturn]] void refuse_pictures();
-
-/// `shape` is null for a model that cannot see. Throws kUnsupported for pictures then, and always
-/// for sound.
-MediaContent prepare_media(const Content& content, const VisionShape* shape,
+/// `shape` says how a tower wants its pictures, but for their budget; it is null for a model that
+/// cannot see. Throws kUnsupported for pictures then, and always for sound.
+MediaContent prepare_media(const Content& content, const PatchOptions* shape,
                            const MediaBudget& budget);
+
+PatchOptions with_budget(PatchOptions shape, int64_t max_tokens);
 
 }  // namespace octavo

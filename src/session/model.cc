@@ -41,14 +41,16 @@ bool Model::can_see() const {
 
 int64_t Model::image_tokens(const ImageInput& image, const GenerationOptions& config) const {
   const MediaBudget budget = media_budget(*impl_, config);
-  return soft_tokens(image, impl_->vision->shape(), budget.image_tokens);
+  return soft_tokens({image.height(), image.width()},
+                     with_budget(impl_->vision->shape(), budget.image_tokens));
 }
 
 int64_t Model::video_tokens(const VideoInput& video, const GenerationOptions& config) const {
   const MediaBudget budget = media_budget(*impl_, config);
+  const PatchOptions options = with_budget(impl_->vision->shape(), budget.video_tokens);
   int64_t tokens = 0;
   for (const FrameInput& frame : video.frames()) {
-    tokens += soft_tokens(frame.image, impl_->vision->shape(), budget.video_tokens);
+    tokens += soft_tokens({frame.image.height(), frame.image.width()}, options);
   }
   return tokens;
 }

@@ -5,6 +5,7 @@
 #include "checkpoint/generation_config.h"
 #include "checkpoint/processor_config.h"
 #include "engine/sequence_decoder.h"
+#include "model/vision_tower.h"
 #include "session/model_impl.h"
 
 namespace octavo {
@@ -56,7 +57,7 @@ std::shared_ptr<Vision> make_vision(const std::shared_ptr<LanguageModel>& langua
   if (!language_model->can_see()) return nullptr;
   const VisionConfig& config = *language_model->config().vision;
   return std::make_shared<Vision>(
-      VisionShape{config.patch_size, config.pooling_kernel_size},
+      patch_options(config, kDefaultImageTokens),
       [language_model, turn = std::move(turn)](const ImagePatches& patches,
                                                const std::atomic<bool>& cancelled) {
         const std::lock_guard lock(*turn);
@@ -83,7 +84,6 @@ Model Model::load(const std::filesystem::path& folder, const LoadOptions& option
   impl->chat_template = ChatTemplate::load(folder);
   impl->tokenizer = tokenizer.get();
   impl->defaults = sampling_defaults(generation);
-  impl->defaults.image_tokens = read_image_tokens(folder);
   impl->vocab_size = config.text.vocab_size;
   impl->context_length = usable_context(options, config.text.max_position_embeddings);
   impl->bytes_per_token = language_model->bytes_per_token();
@@ -93,6 +93,7 @@ Model Model::load(const std::filesystem::path& folder, const LoadOptions& option
   impl->language_model = language_model;
   const auto turn = std::make_shared<std::mutex>();  // a model runs one pass at a time
   impl->vision = make_vision(language_model, turn, options.image_cache_bytes);
+  if (impl->vision) impl->defaults.image_tokens = read_image_tokens(folder, kImageTokenBudgets);
   impl->make_decoder = [language_model, turn, chunk = options.prefill_chunk] {
     return make_sequence_decoder(Sequence(*language_model, chunk), turn);
   };

@@ -15,10 +15,11 @@ class Vision {
   /// May throw kCancelled when the flag is set. Is called by any number of threads.
   using Encode = std::function<Tensor(const ImagePatches&, const std::atomic<bool>& cancelled)>;
 
-  Vision(const VisionShape& shape, Encode encode, uint64_t cache_bytes)
+  Vision(const PatchOptions& shape, Encode encode, uint64_t cache_bytes)
       : shape_(shape), encode_(std::move(encode)), cache_(cache_bytes) {}
 
-  const VisionShape& shape() const { return shape_; }
+  /// How the tower wants its pictures, but for their budget.
+  const PatchOptions& shape() const { return shape_; }
 
   /// Gives the pictures of `prompt` from token `cached` on their features; `media` is where they
   /// come from. Returns how many had to be encoded. Throws kCancelled when `cancelled` is set.
@@ -26,7 +27,7 @@ class Vision {
                            const std::atomic<bool>& cancelled);
 
  private:
-  VisionShape shape_;
+  PatchOptions shape_;
   Encode encode_;
   FeatureCache cache_;
 };

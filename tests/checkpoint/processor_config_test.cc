@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
+
 #include "../temp_folder.h"
 #include "octavo/error.h"
 
@@ -13,9 +15,13 @@ class ProcessorConfigTest : public testing::Test {
  protected:
   void write(const char* name, const char* text) { folder_.write(name, text); }
 
+  std::optional<int64_t> tokens() const {
+    return read_image_tokens(folder_.path(), std::array<int64_t, 3>{70, 140, 560});
+  }
+
   std::string refusal() {
     try {
-      read_image_tokens(folder_.path());
+      tokens();
     } catch (const Error& error) {
       EXPECT_EQ(error.code(), ErrorCode::kBadFile);
       return error.what();
@@ -27,15 +33,15 @@ class ProcessorConfigTest : public testing::Test {
 };
 
 TEST_F(ProcessorConfigTest, TheProcessorWinsOverTheModel) {
-  EXPECT_EQ(read_image_tokens(folder_.path()), std::nullopt);
+  EXPECT_EQ(tokens(), std::nullopt);
   write("config.json", R"({"vision_soft_tokens_per_image": 140})");
-  EXPECT_EQ(read_image_tokens(folder_.path()), 140);
+  EXPECT_EQ(tokens(), 140);
   write("preprocessor_config.json", R"({"max_soft_tokens": 560})");
-  EXPECT_EQ(read_image_tokens(folder_.path()), 560);
+  EXPECT_EQ(tokens(), 560);
   write("processor_config.json", R"({"image_processor": {"max_soft_tokens": 70}})");
-  EXPECT_EQ(read_image_tokens(folder_.path()), 70);
+  EXPECT_EQ(tokens(), 70);
   write("processor_config.json", R"({"image_processor": {"patch_size": 16}})");
-  EXPECT_EQ(read_image_tokens(folder_.path()), 560);
+  EXPECT_EQ(tokens(), 560);
 }
 
 TEST_F(ProcessorConfigTest, ErrorsNameFileAndKey) {
@@ -45,6 +51,9 @@ TEST_F(ProcessorConfigTest, ErrorsNameFileAndKey) {
     write("processor_config.json", text);
     EXPECT_THAT(refusal(), testing::HasSubstr("processor_config.json: image_processor.max_soft"));
   }
+  write("processor_config.json", R"({"image_processor": {"max_soft_tokens": 100}})");
+  EXPECT_THAT(refusal(), testing::HasSubstr("processor_config.json: image_processor.max_soft_tokens"
+                                            " is 100, expected 70, 140, 560"));
   write("processor_config.json", R"({"image_processor": 3})");
   EXPECT_THAT(refusal(), testing::HasSubstr("image_processor is not an object"));
   write("processor_config.json", "[]");

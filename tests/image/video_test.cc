@@ -12,6 +12,13 @@ using testing::golden_frames;
 using testing::goldens;
 using testing::read_file;
 
+std::vector<VideoFrame> read_video(const std::filesystem::path& path,
+                                   const VideoOptions& options = {}) {
+  std::vector<VideoFrame> frames;
+  visit_video(path, options, [&](VideoFrame frame) { frames.push_back(std::move(frame)); });
+  return frames;
+}
+
 std::vector<double> times(const std::vector<VideoFrame>& frames) {
   std::vector<double> result;
   for (const VideoFrame& frame : frames) result.push_back(frame.seconds);

@@ -195,9 +195,9 @@ def refusal(folder, tokens, images, tmp_path, *flags):
 def test_pictures_and_runs_must_match(seeing, files, tmp_path):
     folder, images = seeing("plain"), files([(31, 336, 432), (32, 432, 336)])
     tokens = simple_prompt([30, 31], 63)
-    assert "1 runs of image tokens for 2 --image files" in refusal(folder, tokens, images, tmp_path)
-    assert "1 runs of image tokens for 0 --image files" in refusal(folder, tokens, [], tmp_path)
-    assert "0 runs of image tokens for 1 --image files" in \
+    assert "runs of image tokens: 1, --image files: 2" in refusal(folder, tokens, images, tmp_path)
+    assert "runs of image tokens: 1, --image files: 0" in refusal(folder, tokens, [], tmp_path)
+    assert "runs of image tokens: 0, --image files: 1" in \
         refusal(folder, [30, 31], images[:1], tmp_path)
     short = refusal(folder, simple_prompt([30], 62), images[:1], tmp_path)
     assert "63 soft tokens" in short and "62" in short and "position 2" in short
@@ -205,7 +205,7 @@ def test_pictures_and_runs_must_match(seeing, files, tmp_path):
 
 def test_text_only_models_say_so(checkpoint, seeing, files, tmp_path):
     images, tokens = files([(31, 336, 432)]), simple_prompt([30, 31], 63)
-    assert "cannot see pictures" in refusal(checkpoint("moe"), tokens, images, tmp_path)
+    assert "this model cannot see" in refusal(checkpoint("moe"), tokens, images, tmp_path)
     # A conversion that dropped the tower but kept its config: text works, pictures do not.
     folder = shutil.copytree(seeing("plain"), tmp_path / "text")
     tensors = {name: tensor for name, tensor in safetensors_io.read_folder(folder).items()

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "../temp_folder.h"
 #include "octavo/error.h"
 #include "scripted_model.h"
 
@@ -99,6 +100,21 @@ TEST(ImagesTest, TheHistoryHoldsParts) {
   EXPECT_EQ(history[0]["content"],
             json::parse(R"([{"type": "image"}, {"type": "text", "text": "one text"}])"));
   EXPECT_EQ(history[2]["content"], "plain");
+}
+
+TEST(ImagesTest, TheHistoryNamesFiles) {
+  auto script = seeing_model({"a", "b"});
+  ChatSession session(script->model());
+  const TempFolder folder;
+  const std::string bmp = "BM" + std::string(8, '\0') + std::string("\x1a\0\0\0", 4) +
+                          std::string("\x0c\0\0\0\1\0\1\0\1\0\x18\0", 12) + "rgb\0";
+  const std::string file = folder.write("<|image|>.bmp", bmp + std::string(1, '\0'));
+  session.send({ImageInput::from_file(file)}, kSmall);
+  const json part = json::parse(session.history())[0]["content"][0];
+  EXPECT_EQ(part["type"], "image");
+  EXPECT_THAT(part["name"].get<std::string>(),
+              testing::AllOf(EndsWith(".bmp"), testing::Not(HasSubstr("<|image|>"))));
+  EXPECT_EQ(script->images[0].size(), 1u);
 }
 
 TEST(ImagesTest, TextsCanNeverBecomePlaceholders) {
@@ -317,7 +333,7 @@ TEST(ImagesTest, ATurnCanBeCancelledWhileAPictureIsEncoded) {
     EXPECT_TRUE(cancelled);
     throw Error(ErrorCode::kCancelled, "as the tower does");
   };
-  script->impl->vision = std::make_shared<Vision>(VisionShape{}, encode, /*cache_bytes=*/0);
+  script->impl->vision = std::make_shared<Vision>(PatchOptions{}, encode, /*cache_bytes=*/0);
   ChatSession session(script->model());
   running = &session;
   EXPECT_EQ(session.send({picture(1)}, kSmall).finish_reason, FinishReason::kCancelled);

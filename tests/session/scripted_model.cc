@@ -75,7 +75,7 @@ void ScriptedModel::open_eyes(uint64_t cache_bytes) {
     std::fill_n(features.row(0), 16, static_cast<float>(patches.values[0]));
     return features;
   };
-  impl->vision = std::make_shared<Vision>(VisionShape{}, encode, cache_bytes);
+  impl->vision = std::make_shared<Vision>(PatchOptions{}, encode, cache_bytes);
 }
 
 std::shared_ptr<ScriptedModel> scripted_model(Script script) {

@@ -44,7 +44,9 @@ void answer_patches() {
 }
 
 void answer_video() {
-  const auto frames = octavo::read_video(rest_of_line());
+  std::vector<octavo::VideoFrame> frames;
+  octavo::visit_video(rest_of_line(), {},
+                      [&](octavo::VideoFrame frame) { frames.push_back(std::move(frame)); });
   std::cout << frames.size() << '\n';
   for (const auto& [seconds, image] : frames) {
     std::cout << fmt::format("{} {} {} {} {}\n", octavo::video_time(seconds), seconds, image.width,
