@@ -20,8 +20,8 @@ namespace {
 
 constexpr const char* kHelp =
     "/help           this list\n"
-    "/reset          forget the conversation\n"
-    "/system TEXT    new system prompt (none if empty); forgets the conversation\n"
+    "/reset          forget the conversation and what is attached\n"
+    "/system TEXT    the same with a new system prompt (none if empty)\n"
     "/think on|off   whether the model thinks before it answers\n"
     "/image FILE     attach a picture to the next message (without FILE: drop what is attached)\n"
     "/video PATH     attach a folder of frames or an animated GIF or WebP\n"
@@ -68,10 +68,11 @@ std::string path_of(std::string text) {
 
 class Chat {
  public:
-  Chat(Model model, std::string system, GenerationOptions options)
+  Chat(Model model, const std::string& folder, std::string system, GenerationOptions options)
       : model_(std::move(model)),
         options_(std::move(options)),
-        session_(model_, {.system = std::move(system)}) {}
+        session_(model_, {.system = std::move(system)}),
+        attachments_(model_, folder) {}
 
   void attach(const MediaFlags& media) {
     frames_per_second_ = media.frames_per_second;
@@ -117,6 +118,7 @@ class Chat {
       say("The conversation is forgotten.\n");
     } else if (name == "/system") {
       session_ = ChatSession(model_, {.system = argument});
+      attachments_.clear();
       say(argument.empty() ? "No system prompt.\n" : "System prompt set.\n");
     } else if (name == "/think" && (argument == "on" || argument == "off")) {
       options_.reasoning_effort =
@@ -127,7 +129,9 @@ class Chat {
       say("Nothing is attached.\n");
     } else if (name == "/image") {
       report_errors([&] { attach_image(path_of(argument)); });
-    } else if (name == "/video" && !argument.empty()) {
+    } else if (name == "/video" && argument.empty()) {
+      fail(ErrorCode::kBadRequest, "/video: expected a folder of frames, animated GIF or WebP");
+    } else if (name == "/video") {
       report_errors([&] { attach_video(path_of(argument)); });
     } else if (name == "/audio") {
       fail(ErrorCode::kUnsupported, "/audio: sound cannot be heard yet, only seen: /image, /video");
@@ -142,13 +146,13 @@ class Chat {
   }
 
   void attach_image(const std::string& path) {
-    const ImageInput& image = attachments_.add_image(model_, path);
+    const ImageInput& image = attachments_.add_image(path);
     say(fmt::format("Attached {}: {} x {} pixels, {} tokens.\n", printable(path), image.width(),
                     image.height(), model_.image_tokens(image, options_)));
   }
 
   void attach_video(const std::string& path) {
-    const VideoInput& video = attachments_.add_video(model_, path, frames_per_second_);
+    const VideoInput& video = attachments_.add_video(path, frames_per_second_);
     say(fmt::format("Attached {}: {} frames, {} tokens.\n", printable(path), video.frames().size(),
                     model_.video_tokens(video, options_)));
   }
@@ -257,7 +261,7 @@ struct ChatFlags {
 };
 
 void run_chat(const ChatFlags& flags) {
-  Chat chat(flags.model.open(), flags.system, flags.generation.request());
+  Chat chat(flags.model.open(), flags.model.folder, flags.system, flags.generation.request());
   chat.attach(flags.media);
   if (stdin_is_terminal()) fmt::print(stderr, "Type a message, or /help.\n");
   chat.run();

@@ -52,8 +52,8 @@ Result answer(const GenerateFlags& flags, const Model& model, const EventCallbac
   if (!flags.tools_file.empty()) options.tools = read_file(flags.tools_file);
   const std::string prompt = prompt_of(flags);
   if (flags.raw) return model.complete(prompt, options, callback);
-  Attachments attachments;
-  attachments.add(model, flags.media);
+  Attachments attachments(model, flags.model.folder);
+  attachments.add(flags.media);
   return ChatSession(model, {.system = flags.system})
       .send_stream(attachments.with_text(prompt), options, callback);
 }

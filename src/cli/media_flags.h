@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "octavo/octavo.h"
@@ -14,17 +15,20 @@ struct MediaFlags {
   double frames_per_second = 24;            // of folders
 };
 
-/// --image, --video and --video-fps; returns them.
+/// --image, --video and --video-fps; returns them. --audio is refused.
 std::vector<CLI::Option*> add_media_flags(CLI::App& command, MediaFlags& flags);
 
 /// What is attached to the next message.
 class Attachments {
  public:
-  /// Reads a file. Throws octavo::Error naming it, and for a model that cannot see.
-  const ImageInput& add_image(const Model& model, const std::string& path);
-  const VideoInput& add_video(const Model& model, const std::string& path,
-                              double frames_per_second);
-  void add(const Model& model, const MediaFlags& flags);
+  /// `folder` is the model's.
+  Attachments(Model model, std::string folder)
+      : model_(std::move(model)), folder_(std::move(folder)) {}
+
+  /// Reads a file. Throws octavo::Error naming it, or the folder of a model that cannot see.
+  const ImageInput& add_image(const std::string& path);
+  const VideoInput& add_video(const std::string& path, double frames_per_second);
+  void add(const MediaFlags& flags);
 
   void clear() { parts_.clear(); }
 
@@ -32,6 +36,10 @@ class Attachments {
   Content with_text(const std::string& text) const;
 
  private:
+  void check(const std::string& path) const;
+
+  Model model_;
+  std::string folder_;
   Content parts_;
 };
 

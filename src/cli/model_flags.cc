@@ -9,6 +9,7 @@
 
 #include "base/fail.h"
 #include "base/progress.h"
+#include "image/patches.h"
 
 namespace octavo::cli {
 namespace {
@@ -117,8 +118,10 @@ void add_generation_flags(CLI::App& command, GenerationFlags& flags) {
       ->check(CLI::IsMember({"none", "low", "medium", "high"}));
   add("--thinking-budget", options.thinking_token_budget, "Most tokens of thinking");
   add("--image-tokens", options.image_tokens,
-      "Most tokens of a picture: 70, 140, 280, 560, 1120; more for small print [280]");
-  add("--video-tokens", options.video_tokens, "Most tokens of a frame of a video [70]");
+      "Most tokens of a picture, more for small print [the checkpoint's, usually 280]")
+      ->check(CLI::IsMember(kImageTokenBudgets));
+  add("--video-tokens", options.video_tokens, "Most tokens of a frame of a video [70]")
+      ->check(CLI::IsMember(kImageTokenBudgets));
 }
 
 GenerationOptions GenerationFlags::request() const {

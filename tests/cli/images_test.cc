@@ -88,8 +88,9 @@ TEST_F(ImagesTest, TheBudgetIsAnOption) {
   const std::string file = bmp("a.bmp", 50);
   EXPECT_EQ(generate({"--image", file, "--image-tokens", "70"})["usage"]["image_tokens"], 64);
   EXPECT_EQ(generate({"--image", file, "--image-tokens", "140"})["usage"]["image_tokens"], 121);
-  EXPECT_THAT(generate_error({"--image", file, "--image-tokens", "100"}),
-              HasSubstr("image_tokens: 100, expected 70, 140, 280, 560, 1120"));
+  for (const char* flag : {"--image-tokens", "--video-tokens"}) {
+    EXPECT_THAT(generate_error({"--image", file, flag, "100"}, 2), HasSubstr(flag));
+  }
 }
 
 TEST_F(ImagesTest, GenerateTakesVideos) {
@@ -108,6 +109,62 @@ TEST_F(ImagesTest, ErrorsNameTheFile) {
   EXPECT_THAT(generate_error({"--image", "/nowhere.png"}), HasSubstr("/nowhere.png"));
   EXPECT_THAT(generate_error({"--video", "/nowhere"}), HasSubstr("/nowhere"));
   EXPECT_THAT(generate_error({"--image", bmp("a.bmp", 50), "--raw"}, 2), HasSubstr("--raw"));
+  for (const char* flag : {"--image", "--video"}) {
+    EXPECT_THAT(generate_error({flag, ""}), HasSubstr("path of a picture or video is empty"));
+  }
+}
+
+TEST_F(ImagesTest, ErrorsNameTheFlag) {
+  for (const char* rate : {"0", "-1", "nan"}) {
+    EXPECT_THAT(generate_error({"--video-fps", rate}, 2), HasSubstr("--video-fps"));
+  }
+  EXPECT_THAT(generate_error({"--audio", "speech.wav"}, 2),
+              testing::AllOf(HasSubstr("--audio"), HasSubstr("sound cannot be heard")));
+}
+
+TEST_F(ImagesTest, ABudgetThatNoPictureCanHaveIsFoundOnLoad) {
+  const std::filesystem::path folder = folder_ / "odd";
+  std::filesystem::create_directory(folder);
+  for (const auto& entry : std::filesystem::directory_iterator(SeeingDemo::folder())) {
+    std::filesystem::create_symlink(entry.path(), folder / entry.path().filename());
+  }
+  write("odd/processor_config.json", R"({"image_processor": {"max_soft_tokens": 100}})");
+  EXPECT_THAT(generate_error({}, 1, folder),
+              HasSubstr("processor_config.json: image_processor.max_soft_tokens is 100"));
+}
+
+/// `count` image tokens of the demo model.
+std::string image_tokens(int count) {
+  const json config = json::parse(std::ifstream(SeeingDemo::folder() / "config.json"));
+  const std::string token = std::to_string(config["image_token_id"].get<int>());
+  std::string list = "2";
+  for (int i = 0; i < count; ++i) list += "," + token;
+  return list;
+}
+
+TEST_F(ImagesTest, LogitsTakesTheBudgetOfTheCheckpoint) {
+  const std::string features = folder_ / "features.safetensors";
+  const auto logits = [&](int count, std::vector<std::string> more) {
+    std::vector<std::string> arguments = {"logits",
+                                          "-m",
+                                          SeeingDemo::folder(),
+                                          "--tokens",
+                                          image_tokens(count),
+                                          "--out",
+                                          folder_ / "logits.safetensors"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return run_octavo(arguments);
+  };
+  const std::string file = bmp("a.bmp", 50), wide = bmp("wide.bmp", 50, 900, 3);
+  EXPECT_EQ(logits(256, {"--image", file, "--features-out", features}).status, 0);
+  EXPECT_TRUE(std::filesystem::exists(features));
+  EXPECT_EQ(logits(64, {"--image", file, "--image-tokens", "70"}).status, 0);
+  EXPECT_THAT(logits(64, {"--image", file}).err,
+              HasSubstr("a.bmp: 256 soft tokens for a run of 64 image tokens at position 1"));
+  EXPECT_THAT(logits(280, {"--image", wide}).err, HasSubstr("wide.bmp: a picture of 840 columns"));
+  const Outcome without = logits(0, {"--features-out", features});
+  EXPECT_EQ(without.status, 2);
+  EXPECT_THAT(without.err, testing::AllOf(HasSubstr("--features-out"), HasSubstr("--image")));
 }
 
 TEST_F(ImagesTest, AModelWithoutEyesIsNamed) {
@@ -123,10 +180,10 @@ TEST_F(ImagesTest, AModelWithoutEyesIsNamed) {
   std::ofstream(blind / "config.json") << config;
   const std::string file = bmp("a.bmp", 50);
   EXPECT_THAT(generate_error({"--image", file}, 1, blind),
-              testing::AllOf(HasSubstr("a.bmp"), HasSubstr("cannot see")));
+              HasSubstr(blind.string() + ": this model cannot see"));
   const Outcome outcome = run_octavo(command("chat", {}, blind), "/image " + file + "\nHi\n");
   EXPECT_EQ(outcome.status, 0);
-  EXPECT_THAT(outcome.err, testing::AllOf(HasSubstr("a.bmp"), HasSubstr("cannot see")));
+  EXPECT_THAT(outcome.err, HasSubstr(blind.string() + ": this model cannot see"));
   EXPECT_NE(outcome.out, "");
 }
 
@@ -147,7 +204,7 @@ TEST_F(ImagesTest, ChatAttachesPicturesToTheNextMessage) {
 
 TEST_F(ImagesTest, ChatDropsWhatIsAttached) {
   const std::string file = bmp("a.bmp", 30);
-  for (const char* drop : {"/image", "/reset"}) {
+  for (const char* drop : {"/image", "/reset", "/system Be brief."}) {
     const Outcome outcome =
         run_octavo(command("chat", {"--image", file}), std::string(drop) + "\nWhat?\n/stats\n");
     EXPECT_THAT(outcome.err, HasSubstr(" 0 of pictures")) << drop;
@@ -157,10 +214,12 @@ TEST_F(ImagesTest, ChatDropsWhatIsAttached) {
 TEST_F(ImagesTest, ChatTakesVideosAndGoesOnAfterErrors) {
   bmp("frames/1.bmp", 10), bmp("frames/2.bmp", 60);
   const Outcome outcome = run_octavo(
-      command("chat", {}), "/image /nowhere.png\n/audio speech.wav\n/video " +
+      command("chat", {}), "/image /nowhere.png\n/image \"\"\n/audio speech.wav\n/video\n/video " +
                                (folder_ / "frames").string() + "\nWhat happens?\n/stats\n");
   EXPECT_EQ(outcome.status, 0);
   EXPECT_THAT(outcome.err, HasSubstr("/nowhere.png"));
+  EXPECT_THAT(outcome.err, HasSubstr("path of a picture or video is empty"));
+  EXPECT_THAT(outcome.err, HasSubstr("/video: expected a folder"));
   EXPECT_THAT(outcome.err, HasSubstr("sound"));
   EXPECT_THAT(outcome.err, HasSubstr("frames: 2 frames, 128 tokens"));
   EXPECT_THAT(outcome.err, HasSubstr(" 128 of pictures"));
