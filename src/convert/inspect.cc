@@ -144,6 +144,7 @@ void check_coverage(const Checkpoint& checkpoint, InspectReport& report) {
   }
   if (report.config.vision && !has_vision) {
     report.notes.push_back("config.json has a vision tower, the weights have none");
+    report.config.vision.reset();
   }
 }
 

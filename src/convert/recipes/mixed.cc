@@ -32,7 +32,7 @@ Recipe mixed_recipe(int low, int high, int group_size, int layers) {
                             .layers = std::move(eligible),
                             .spec = high_spec});
   }
-  recipe.rules.push_back({.what = "vision and audio projection",
+  recipe.rules.push_back({.what = "projections into the text model",
                           .contains = {"embedding_projection"},
                           .spec = low_spec,
                           .affine_only = true});

@@ -27,7 +27,7 @@ Recipe plain_recipe(const QuantSpec& top) {
   const bool affine = top.mode == QuantMode::kAffine;
   Recipe recipe{.name = "none", .top = top, .rules = floor_rules()};
   recipe.rules.push_back(router_rule());
-  recipe.rules.push_back({.what = "vision and audio projection",
+  recipe.rules.push_back({.what = "projections into the text model",
                           .contains = {"embedding_projection"},
                           .spec = affine ? top : QuantSpec{QuantMode::kAffine, 8, 64},
                           .is_default = affine,

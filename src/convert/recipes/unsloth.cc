@@ -36,7 +36,7 @@ Recipe unsloth_recipe(int bits, int group_size) {
   recipe.rules.push_back({.what = "o_proj", .contains = {"self_attn.o_proj"}});
   recipe.rules.push_back(
       {.what = "down projections", .contains = {"down_proj"}, .spec = affine(bits + 1)});
-  recipe.rules.push_back({.what = "vision and audio projection",
+  recipe.rules.push_back({.what = "projections into the text model",
                           .contains = {"embedding_projection"},
                           .spec = top,
                           .is_default = true,
