@@ -132,6 +132,19 @@ TEST_F(Inspect, MissingTensorsAreProblems) {
   EXPECT_FALSE(report.problems.empty());
 }
 
+TEST_F(Inspect, ATowerWithoutWeightsIsNotShown) {
+  EXPECT_NE(inspect_text(inspect(in(), false, 1)).find("vision tower:"), std::string::npos);
+  auto blind = tiny_config();
+  blind.erase("vision_config");
+  const std::filesystem::path folder = folder_ / "blind";
+  write_checkpoint(folder, blind);
+  write_file(folder / "config.json", tiny_config().dump());
+  const InspectReport report = inspect(folder, false, 1);
+  EXPECT_TRUE(report.problems.empty());
+  EXPECT_EQ(report.notes.size(), 1u);  // says so
+  EXPECT_EQ(inspect_text(report).find("vision tower:"), std::string::npos);
+}
+
 TEST_F(Inspect, JsonHasTheTotals) {
   const auto json = inspect_json(inspect(in(), false, 1));
   EXPECT_EQ(json["layers"]["count"], 6);
