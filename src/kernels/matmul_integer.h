@@ -53,35 +53,56 @@ struct RowSums {
   const Row& row;
   const IntegerRow* x;
   int64_t blocks;
-  int64_t safe;  // blocks that can be read as a whole
 
-  /// Sums over blocks [b, b + kBlocks) of the products of each token. With
-  /// kCheck blocks may lie past the row's end, and the last one may be short or
-  /// the last bytes of a mapping.
-  template <int kBlocks, bool kCheck>
+  /// Sums over the whole blocks [b, b + kBlocks) of the products of each token.
+  template <int kBlocks>
   [[gnu::always_inline]] void sums(int64_t b, Ints* out) const {
-    if (kCheck && b + kBlocks <= safe) return sums<kBlocks, false>(b, out);
     if constexpr (kBlocks == 1) {
-      Ints first, second;
-      F::template load<kCheck>(row, b, first, second);
-      for (int t = 0; t < kTokens; ++t) {
-        const int16_t* codes = x[t].codes + b * kIntegerBlock;
-        const Ints half = Ints::product(first, Ints::load(codes));
-        out[t] = Ints::dot(half, second, Ints::load(codes + 32));
-      }
+      block_sums<false>(b, out);
     } else {
       Ints left[kTokens], right[kTokens];
-      sums<kBlocks / 2, kCheck>(b, left);
-      if (kCheck && b + kBlocks / 2 >= blocks) {
-        for (Ints& sum : right) sum = Ints::zero();
+      sums<kBlocks / 2>(b, left);
+      sums<kBlocks / 2>(b + kBlocks / 2, right);
+      add<kBlocks>(left, right, out);
+    }
+  }
+
+  /// The same where blocks may lie past the row's end, and the last one may be short or the last
+  /// bytes of a mapping.
+  template <int kBlocks>
+  void sums_at_end(int64_t b, Ints* out) const {
+    if constexpr (kBlocks == 1) {
+      block_sums<true>(b, out);
+    } else {
+      Ints left[kTokens], right[kTokens];
+      sums_at_end<kBlocks / 2>(b, left);
+      if (b + kBlocks / 2 < blocks) {
+        sums_at_end<kBlocks / 2>(b + kBlocks / 2, right);
       } else {
-        sums<kBlocks / 2, kCheck>(b + kBlocks / 2, right);
+        for (Ints& sum : right) sum = Ints::zero();
       }
-      for (int t = 0; t < kTokens; ++t) {
-        if constexpr (kBlocks == 2) out[t] = Ints::add_pairs32(left[t], right[t]);
-        if constexpr (kBlocks == 4) out[t] = Ints::add_pairs64(left[t], right[t]);
-        if constexpr (kBlocks == 8) out[t] = Ints::add_pairs128(left[t], right[t]);
-      }
+      add<kBlocks>(left, right, out);
+    }
+  }
+
+ private:
+  template <bool kCheck>
+  [[gnu::always_inline]] void block_sums(int64_t b, Ints* out) const {
+    Ints first, second;
+    F::template load<kCheck>(row, b, first, second);
+    for (int t = 0; t < kTokens; ++t) {
+      const int16_t* codes = x[t].codes + b * kIntegerBlock;
+      const Ints half = Ints::product(first, Ints::load(codes));
+      out[t] = Ints::dot(half, second, Ints::load(codes + 32));
+    }
+  }
+
+  template <int kBlocks>
+  [[gnu::always_inline]] static void add(const Ints* left, const Ints* right, Ints* out) {
+    for (int t = 0; t < kTokens; ++t) {
+      if constexpr (kBlocks == 2) out[t] = Ints::add_pairs32(left[t], right[t]);
+      if constexpr (kBlocks == 4) out[t] = Ints::add_pairs64(left[t], right[t]);
+      if constexpr (kBlocks == 8) out[t] = Ints::add_pairs128(left[t], right[t]);
     }
   }
 };
@@ -150,7 +171,8 @@ template <class V, class F, int kTokens>
                                                 int64_t token_stride) {
   using Ints = typename V::Ints;
   constexpr int kStep = kStepBlocks<F>;
-  const RowSums<V, F, kTokens> part{row, x, blocks, row.whole_blocks ? blocks : blocks - 1};
+  const RowSums<V, F, kTokens> part{row, x, blocks};
+  const int64_t whole = row.whole_blocks ? blocks : blocks - 1;
   const int64_t steps = (blocks + kStep - 1) / kStep;
   V total[kTokens];
   for (V& sum : total) sum = V::zero();
@@ -159,10 +181,10 @@ template <class V, class F, int kTokens>
     Ints sums[kTokens];
     const int64_t b = step * kStep;
     F::prefetch(row, b, kStep);
-    if (b + kStep <= part.safe) {
-      part.template sums<kStep, false>(b, sums);
+    if (b + kStep <= whole) {
+      part.template sums<kStep>(b, sums);
     } else {
-      part.template sums<kStep, true>(b, sums);
+      part.template sums_at_end<kStep>(b, sums);
     }
     const int64_t piece = step & ((1 << plan.shift) - 1), first = step * 16 >> plan.shift;
     const bool in_tail = first >= plan.tail;
