@@ -26,11 +26,10 @@ std::string check_rate(const std::string& text) {
 }  // namespace
 
 std::vector<CLI::Option*> add_media_flags(CLI::App& command, MediaFlags& flags) {
-  command.add_option("--audio", "Not heard yet")
-      ->check([](const std::string&) -> std::string {
-        throw CLI::ValidationError("--audio", "sound cannot be heard yet; send --image or --video");
-      })
-      ->group("");  // not in the help
+  const auto refuse = [](const std::string&) {
+    throw CLI::ValidationError("--audio", "sound cannot be heard yet; send --image or --video");
+  };
+  command.add_option_function<std::string>("--audio", refuse)->group("");  // not in the help
   return {add_paths(command, "--image", flags.images, "FILE",
                     "Picture for the message (PNG, JPEG, WebP, GIF, BMP); may be repeated"),
           add_paths(command, "--video", flags.videos, "PATH",

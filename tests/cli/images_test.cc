@@ -119,7 +119,7 @@ TEST_F(ImagesTest, ErrorsNameTheFlag) {
     EXPECT_THAT(generate_error({"--video-fps", rate}, 2), HasSubstr("--video-fps"));
   }
   EXPECT_THAT(generate_error({"--audio", "speech.wav"}, 2),
-              testing::AllOf(HasSubstr("--audio"), HasSubstr("sound cannot be heard")));
+              HasSubstr("octavo: error: --audio: sound cannot be heard"));
 }
 
 TEST_F(ImagesTest, ABudgetThatNoPictureCanHaveIsFoundOnLoad) {
