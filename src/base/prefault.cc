@@ -12,6 +12,7 @@
 #include <system_error>
 
 #include "base/cpu_topology.h"
+#include "base/huge_pages.h"
 
 #ifndef MADV_POPULATE_READ  // Linux 5.14
 #define MADV_POPULATE_READ 22
@@ -24,16 +25,6 @@ namespace {
 constexpr size_t kPieceBytes = size_t{2} << 20;
 
 constexpr int kNiceness = 10;
-
-/// A page table of 4 KiB pages costs a stream of weights a tenth of its speed, on a virtual machine
-/// a fifth. File systems that can (ext4 from Linux 6.16, XFS, Btrfs) then read the file in huge
-/// pages; pages that are cached already stay as they are, and others ignore it.
-void ask_for_huge_pages([[maybe_unused]] Prefault::Mapping mapping) {
-#ifdef MADV_HUGEPAGE
-  if (mapping.empty()) return;
-  ::madvise(const_cast<std::byte*>(mapping.data()), mapping.size(), MADV_HUGEPAGE);
-#endif
-}
 
 }  // namespace
 
@@ -48,7 +39,10 @@ Prefault::Prefault(std::vector<Mapping> mappings, const std::vector<int>& cpus,
   }
   too_large_ = available && total_ > *available / 5 * 4;
   if (too_large_ || pieces_.empty()) return;
-  for (const Mapping mapping : mappings) ask_for_huge_pages(mapping);
+  // A page table of 4 KiB pages costs a stream of weights a tenth of its speed, on a virtual
+  // machine a fifth. File systems that can (ext4 from Linux 6.16, XFS, Btrfs) then read the file in
+  // huge pages; pages that are cached already stay as they are, and others ignore it.
+  for (const Mapping mapping : mappings) ask_for_huge_pages(mapping.data(), mapping.size());
   const size_t threads = std::max<size_t>(1, cpus.size());
   for (size_t i = 0; i < threads; ++i) {
     running_.fetch_add(1);

@@ -11,6 +11,7 @@
 #include <sstream>
 
 #include "base/fail.h"
+#include "base/huge_pages.h"
 #include "cli/bench_runs.h"
 #include "kernels/kernels.h"
 
@@ -50,9 +51,7 @@ std::byte* map_memory(size_t size) {
     fail(ErrorCode::kIo, "bench: no memory for a buffer of {} bytes: {}", size,
          std::strerror(errno));
   }
-#ifdef MADV_HUGEPAGE
-  madvise(data, size, MADV_HUGEPAGE);
-#endif
+  ask_for_huge_pages(static_cast<std::byte*>(data), size);
   return static_cast<std::byte*>(data);
 }
 

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 #include <numeric>
+#include <ranges>
 
 #include "base/fail.h"
 #include "engine/top_k.h"
@@ -101,33 +102,22 @@ std::vector<Candidate> select(const Softmax& softmax, std::span<const float> log
   return candidates;
 }
 
-int32_t draw(std::span<const Candidate> candidates, double uniform) {
-  const double target = uniform * sum_of(candidates);
-  double sum = 0;
-  for (const Candidate& candidate : candidates) {
-    sum += candidate.weight;
-    if (sum > target) return candidate.id;
-  }
-  return candidates.back().id;
-}
-
-/// From the whole vocabulary: no list of a quarter of a million candidates is made.
-int32_t draw_from_all(std::vector<double>& weights, double min_p, double uniform) {
+/// Index of the weight at which their running sum passes the share `uniform` of the whole.
+size_t draw(const std::ranges::forward_range auto& weights, double uniform) {
   double total = 0;
-  for (double& weight : weights) {
-    if (weight < min_p) weight = 0;
-    total += weight;
-  }
+  for (const double weight : weights) total += weight;
   const double target = uniform * total;
   double sum = 0;
-  size_t last = 0;
-  for (size_t id = 0; id < weights.size(); ++id) {
-    if (weights[id] == 0) continue;
-    last = id;
-    sum += weights[id];
-    if (sum > target) break;
+  size_t index = 0, last = 0;
+  for (const double weight : weights) {
+    if (weight > 0) {
+      last = index;
+      sum += weight;
+      if (sum > target) break;
+    }
+    ++index;
   }
-  return static_cast<int32_t>(last);
+  return last;
 }
 
 }  // namespace
@@ -155,10 +145,14 @@ int32_t Sampler::sample(std::span<const float> logits, std::span<const int32_t> 
   const Softmax softmax(adjusted_, best, params_.temperature);
   const double uniform = counter_uniform(seed_, draws_++);
   if (params_.top_k > 0 || params_.top_p < 1) {
-    return draw(select(softmax, adjusted_, params_, weights_), uniform);
+    const std::vector<Candidate> left = select(softmax, adjusted_, params_, weights_);
+    return left[draw(std::views::transform(left, &Candidate::weight), uniform)].id;
   }
-  softmax.all(weights_);
-  return draw_from_all(weights_, params_.min_p, uniform);
+  softmax.all(weights_);  // no list of a quarter of a million candidates is made
+  for (double& weight : weights_) {
+    if (weight < params_.min_p) weight = 0;
+  }
+  return static_cast<int32_t>(draw(weights_, uniform));
 }
 
 }  // namespace octavo
