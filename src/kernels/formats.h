@@ -119,7 +119,9 @@ void decode_sides(Row& row, int64_t groups, float* values) {
   const int64_t stride = padded(groups);
   row.scale_values = values;
   row.bias_values = values + stride;
-  for (int64_t g = 0; g < groups; g += 16) {
+  for (int64_t i = 0; i < groups; i += 16) {
+    // The last ones as part of 16: a copy of fewer would wait for the store buffer.
+    const int64_t g = groups < 16 || i + 16 <= groups ? i : groups - 16;
     if constexpr (HasScales<V, Format>) Format::scales(row, g, groups - g).store(values + g);
     if constexpr (HasBiases<V, Format>) {
       Format::biases(row, g, groups - g).store(values + stride + g);

@@ -61,96 +61,112 @@ template <class V, class Format, int kRows, int kTokens>
   }
 }
 
-/// sums[r * row_stride + t * 16 ..] += the products of chunks [0, chunks) of
-/// kRows decoded rows and kTokens tokens. A vector is worked on in parts of one
-/// register each.
+/// Decoded rows of one panel with up to kTileTokens tokens: what the tiles below share.
+struct ExactPanel {
+  const float* rows;  // [count, stride]
+  int64_t count, stride;
+  const float* const* x;
+  int64_t tokens;
+  float* const* y;  // y[t][row + r]
+  int64_t row;
+  float* sums;  // [count, kTileTokens, 16]: the partial sums of each output
+
+  static constexpr int64_t kRowStride = kTileTokens * 16;
+  float* sums_of(int64_t r, int64_t t) const { return sums + r * kRowStride + t * 16; }
+};
+
+/// Columns of a block, in chunks of 16.
+struct Chunks {
+  int64_t first, count;
+  bool is_last;
+};
+
+/// Adds the products of kRows rows from r on and kTokens tokens from t on, over a block of columns,
+/// to their sums. A vector is worked on in parts of one register each.
 template <class V, int kRows, int kTokens>
-void dot_tile(const float* rows, int64_t stride, const float* const* x, int64_t offset,
-              int64_t chunks, float* sums, int64_t row_stride) {
+[[gnu::noinline]] void dot_tile(const ExactPanel& panel, int64_t r0, int64_t t0, Chunks block) {
   using Part = typename V::Part;
   for (int p = 0; p < V::kParts; ++p) {
     const int lane = p * (16 / V::kParts);
+    const int64_t offset = block.first * 16 + lane;
+    const float* rows = panel.rows + r0 * panel.stride + offset;
+    const int64_t stride = panel.stride;
+    const float* x[kTokens];
+    for (int t = 0; t < kTokens; ++t) x[t] = panel.x[t0 + t] + offset;
+    float* const sums = panel.sums_of(r0, t0) + lane;
+    constexpr int64_t kRowStride = ExactPanel::kRowStride;
     Part acc[kRows][kTokens];
-    for (int r = 0; r < kRows; ++r) {
-      for (int t = 0; t < kTokens; ++t) {
-        acc[r][t] = V::load_part(sums + r * row_stride + t * 16 + lane);
+    if (block.first == 0) {
+      for (auto& row : acc) {
+        for (Part& sum : row) sum = V::zero_part();
+      }
+    } else {
+      for (int r = 0; r < kRows; ++r) {
+        for (int t = 0; t < kTokens; ++t) acc[r][t] = V::load_part(sums + r * kRowStride + t * 16);
       }
     }
-    for (int64_t c = 0; c < chunks; ++c) {
+    for (int64_t c = 0; c < block.count * 16; c += 16) {
       Part inputs[kTokens];
-      for (int t = 0; t < kTokens; ++t) inputs[t] = V::load_part(x[t] + offset + c * 16 + lane);
+      for (int t = 0; t < kTokens; ++t) inputs[t] = V::load_part(x[t] + c);
       for (int r = 0; r < kRows; ++r) {
-        const Part weights = V::load_part(rows + r * stride + c * 16 + lane);
+        const Part weights = V::load_part(rows + r * stride + c);
         for (int t = 0; t < kTokens; ++t) {
           acc[r][t] = V::fma_part(weights, inputs[t], acc[r][t]);
         }
       }
     }
     for (int r = 0; r < kRows; ++r) {
-      for (int t = 0; t < kTokens; ++t) {
-        V::store_part(acc[r][t], sums + r * row_stride + t * 16 + lane);
-      }
+      for (int t = 0; t < kTokens; ++t) V::store_part(acc[r][t], sums + r * kRowStride + t * 16);
     }
   }
 }
 
 /// The same for 1 to kTokens tokens.
-template <class V, int kRows, int kTokens>
-void dot_tail(const float* rows, int64_t stride, const float* const* x, int64_t tokens,
-              int64_t offset, int64_t chunks, float* sums, int64_t row_stride) {
+template <class V, int kRows, int kTokens = V::kTokenTile>
+void dot_tile_of(int64_t tokens, const ExactPanel& panel, int64_t r, int64_t t, Chunks block) {
   if constexpr (kTokens > 1) {
-    if (tokens < kTokens) {
-      return dot_tail<V, kRows, kTokens - 1>(rows, stride, x, tokens, offset, chunks, sums,
-                                             row_stride);
-    }
+    if (tokens < kTokens) return dot_tile_of<V, kRows, kTokens - 1>(tokens, panel, r, t, block);
   }
-  dot_tile<V, kRows, kTokens>(rows, stride, x, offset, chunks, sums, row_stride);
+  dot_tile<V, kRows, kTokens>(panel, r, t, block);
 }
 
-/// sums[r * row_stride + t * 16 ..] += the products of chunks [0, chunks) of `count` decoded rows
-/// and any number of tokens. The inputs of one tile of tokens stay in the first-level cache while
-/// the rows pass by.
+/// The outputs of rows [begin, end) and tokens [t, t + tokens) from their sums.
 template <class V>
-void dot_block(const float* rows, int64_t count, int64_t stride, const float* const* x,
-               int64_t tokens, int64_t offset, int64_t chunks, float* sums, int64_t row_stride) {
-  constexpr int kTile = V::kTokenTile;
-  for (int64_t t = 0; t < tokens; t += kTile) {
-    const auto tile = [&](auto row_count, int64_t row) {
-      constexpr int kRows = decltype(row_count)::value;
-      float* out = sums + row * row_stride + t * 16;
-      if (t + kTile <= tokens) {
-        dot_tile<V, kRows, kTile>(rows + row * stride, stride, x + t, offset, chunks, out,
-                                  row_stride);
-      } else {
-        dot_tail<V, kRows, kTile - 1>(rows + row * stride, stride, x + t, tokens - t, offset,
-                                      chunks, out, row_stride);
-      }
-    };
-    int64_t row = 0;
-    for (; row + kTileRows <= count; row += kTileRows) {
-      tile(std::integral_constant<int, kTileRows>(), row);
+void finish_tile(const ExactPanel& panel, int64_t begin, int64_t end, int64_t t, int64_t tokens) {
+  for (const int64_t last = t + tokens; t < last; ++t) {
+    float* y = panel.y[t] + panel.row;
+    int64_t r = begin;
+    for (; r + 16 <= end; r += 16) {
+      V::sums(panel.sums_of(r, t), ExactPanel::kRowStride).store(y + r);
     }
-    for (; row < count; ++row) tile(std::integral_constant<int, 1>(), row);
+    for (; r < end; ++r) y[r] = V::load(panel.sums_of(r, t)).sum();
   }
 }
 
-/// Outputs of a panel of decoded rows and up to kTileTokens tokens.
+/// Products of rows [begin, end) of a panel over a block of columns. The inputs of one tile of
+/// tokens stay in the first-level cache while the rows pass by.
 template <class V>
-void dot_panel(const float* rows, int64_t count, int64_t chunks, const float* const* x,
-               int64_t tokens, float* const* y, int64_t row, float* sums) {
-  constexpr int64_t kRowStride = kTileTokens * 16;
-  std::fill(sums, sums + count * kRowStride, 0.0f);
-  const int64_t stride = stride_of(chunks * 16);
-  for (int64_t c = 0; c < chunks; c += WeightBlock<V>::kChunks) {
-    const int64_t some = std::min(WeightBlock<V>::kChunks, chunks - c);
-    for (int64_t r = 0; r < count; r += WeightBlock<V>::kRows) {
-      dot_block<V>(rows + r * stride + c * 16, std::min(WeightBlock<V>::kRows, count - r), stride,
-                   x, tokens, c * 16, some, sums + r * kRowStride, kRowStride);
+void dot_block(const ExactPanel& panel, int64_t begin, int64_t end, Chunks block) {
+  int64_t tiles = (panel.tokens + V::kTokenTile - 1) / V::kTokenTile;
+  for (int64_t t = 0, some; t < panel.tokens; t += some, --tiles) {
+    some = (panel.tokens - t + tiles - 1) / tiles;  // of one size: a small tile is slow
+    int64_t r = begin;
+    for (; r + kTileRows <= end; r += kTileRows) {
+      dot_tile_of<V, kTileRows>(some, panel, r, t, block);
     }
+    for (; r < end; ++r) dot_tile_of<V, 1>(some, panel, r, t, block);
+    if (block.is_last) finish_tile<V>(panel, begin, end, t, some);
   }
-  for (int64_t r = 0; r < count; ++r) {
-    for (int64_t t = 0; t < tokens; ++t) {
-      y[t][row + r] = V::load(sums + r * kRowStride + t * 16).sum();
+}
+
+/// Outputs of a panel.
+template <class V>
+void dot_panel(const ExactPanel& panel, int64_t chunks) {
+  using Block = WeightBlock<V>;
+  for (int64_t c = 0; c < chunks; c += Block::kChunks) {
+    const int64_t some = std::min(Block::kChunks, chunks - c);
+    for (int64_t r = 0; r < panel.count; r += Block::kRows) {
+      dot_block<V>(panel, r, std::min(r + Block::kRows, panel.count), {c, some, c + some == chunks});
     }
   }
 }
@@ -202,18 +218,20 @@ void matmul_format(const MatrixView& m, int64_t row_begin, int64_t row_end, cons
   if (tokens == 2) return matmul_few<V, Format, 2>(m, row_begin, row_end, x, y, scratch);
   if (tokens == 3) return matmul_few<V, Format, 3>(m, row_begin, row_end, x, y, scratch);
   if (tokens == 4) return matmul_few<V, Format, 4>(m, row_begin, row_end, x, y, scratch);
+  const int64_t step = m.weight_row_bytes() / (chunks > 0 ? chunks : 1);  // rounded down
   for (int64_t r = row_begin; r < row_end; r += panel) {
     const int64_t count = row_end - r < panel ? row_end - r : panel;
     for (int64_t i = 0; i < count; ++i) {
       Row row = row_of<V>(m, r + i);
       decode_sides<V, Format>(row, groups, sides);
       for (int64_t c = 0; c < chunks; ++c) {
+        if ((c & 3) == 0) prefetch_stream(row.weight + c * step, 4 * step);
         Format::load(row, c).store(scratch + i * stride + c * 16);
       }
     }
     for (int64_t t = 0; t < tokens; t += kTileTokens) {
       const int64_t some = tokens - t < kTileTokens ? tokens - t : kTileTokens;
-      dot_panel<V>(scratch, count, chunks, x + t, some, y + t, r, sums);
+      dot_panel<V>({scratch, count, stride, x + t, some, y + t, r, sums}, chunks);
     }
   }
 }

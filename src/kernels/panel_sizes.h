@@ -24,7 +24,7 @@ inline constexpr int64_t stride_of(int64_t cols) {
 inline constexpr int64_t kIntegerRows = 16;
 // The widest panel of any instruction set, in vectors of 16 rows. A panel holds whole rows, as many
 // as fit into half of a second-level cache of 1 MiB.
-inline constexpr int64_t kMostPanelVectors = 3;
+inline constexpr int64_t kMostPanelVectors = 4;
 inline constexpr int64_t kPanelBytes = 1 << 19;
 
 /// Vectors of a panel of rows of `blocks` blocks of 64 weights, 2 bytes each.

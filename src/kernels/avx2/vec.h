@@ -20,6 +20,7 @@ struct Vec {
   static constexpr int kTokenTile = 3;
   static constexpr int kParts = 2;
   using Part = __m256;
+  static Part zero_part() { return _mm256_setzero_ps(); }
   static Part load_part(const float* p) { return _mm256_loadu_ps(p); }
   static void store_part(Part a, float* p) { _mm256_storeu_ps(p, a); }
   static Part fma_part(Part a, Part b, Part c) { return _mm256_fmadd_ps(a, b, c); }
@@ -109,6 +110,10 @@ struct Vec {
     const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
     return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
   }
+  /// Lane i of the result is the sum(), to the bit, of the 16 floats at p + i * stride.
+  static Vec sums(const float* p, int64_t stride) {
+    return {sums8(p, stride), sums8(p + 8 * stride, stride)};
+  }
   /// Lane i of the result is lane index[i] of this; `index` is aligned to 64 bytes.
   Vec pick(const int32_t* index) const { return {pick8(index), pick8(index + 8)}; }
   float maximum() const {
@@ -128,6 +133,24 @@ struct Vec {
   }
 
  private:
+  static __m256 sums8(const float* p, int64_t stride) {
+    __m256 eight[8], four[4], two[2];
+    for (int i = 0; i < 8; ++i) {
+      eight[i] = _mm256_add_ps(_mm256_loadu_ps(p + i * stride), _mm256_loadu_ps(p + i * stride + 8));
+    }
+    for (int i = 0; i < 4; ++i) {  // 128 bits each of rows i and i + 4
+      four[i] = _mm256_add_ps(_mm256_permute2f128_ps(eight[i], eight[i + 4], 0x20),
+                              _mm256_permute2f128_ps(eight[i], eight[i + 4], 0x31));
+    }
+    for (int i = 0; i < 2; ++i) {  // in each of them rows i and i + 2
+      const __m256d a = _mm256_castps_pd(four[i]), b = _mm256_castps_pd(four[i + 2]);
+      two[i] = _mm256_add_ps(_mm256_castpd_ps(_mm256_unpacklo_pd(a, b)),
+                             _mm256_castpd_ps(_mm256_unpackhi_pd(a, b)));
+    }
+    const __m256 one = _mm256_add_ps(_mm256_shuffle_ps(two[0], two[1], 0x88),
+                                     _mm256_shuffle_ps(two[0], two[1], 0xdd));
+    return _mm256_permute_ps(one, 0xd8);  // rows 0, 2, 1, 3
+  }
   static __m256 e8m0(const uint8_t* p) {
     const __m256i wide = _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
     return _mm256_castsi256_ps(

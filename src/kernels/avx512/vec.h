@@ -20,12 +20,13 @@ struct Vec {
   static constexpr int kTokenTile = 6;
   static constexpr int kParts = 1;
   using Part = __m512;
+  static Part zero_part() { return _mm512_setzero_ps(); }
   static Part load_part(const float* p) { return _mm512_loadu_ps(p); }
   static void store_part(Part a, float* p) { _mm512_storeu_ps(p, a); }
   static Part fma_part(Part a, Part b, Part c) { return _mm512_fmadd_ps(a, b, c); }
-  // Tile of the integer panels: 8 x 3 sums, 3 weights and an input are 28 of 32
+  // Tile of the integer panels: 6 x 4 sums, 4 weights, an input and a product are 30 of 32
   // registers.
-  static constexpr int kPanelTokens = 8, kPanelVectors = 3;
+  static constexpr int kPanelTokens = 6, kPanelVectors = 4;
   // Sums that the tiles of attention hold in registers, beside the operands.
   static constexpr int kSums = 16;
   __m512 v;
@@ -102,6 +103,28 @@ struct Vec {
     const __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
     const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
     return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
+  }
+  /// Lane i of the result is the sum(), to the bit, of the 16 floats at p + i * stride.
+  static Vec sums(const float* p, int64_t stride) {
+    __m512 eight[8], four[4], two[2];
+    for (int i = 0; i < 8; ++i) {
+      const __m512 a = _mm512_loadu_ps(p + i * stride), b = _mm512_loadu_ps(p + (i + 8) * stride);
+      eight[i] = _mm512_add_ps(_mm512_shuffle_f32x4(a, b, 0x44), _mm512_shuffle_f32x4(a, b, 0xee));
+    }
+    for (int i = 0; i < 4; ++i) {  // 128 bits each of rows i, i + 8, i + 4, i + 12
+      four[i] = _mm512_add_ps(_mm512_shuffle_f32x4(eight[i], eight[i + 4], 0x88),
+                              _mm512_shuffle_f32x4(eight[i], eight[i + 4], 0xdd));
+    }
+    for (int i = 0; i < 2; ++i) {  // in each of them rows i and i + 2
+      const __m512d a = _mm512_castps_pd(four[i]), b = _mm512_castps_pd(four[i + 2]);
+      two[i] = _mm512_add_ps(_mm512_castpd_ps(_mm512_unpacklo_pd(a, b)),
+                             _mm512_castpd_ps(_mm512_unpackhi_pd(a, b)));
+    }
+    // In each 128 bits rows 0, 2, 1, 3, plus 0, 8, 4 and 12.
+    const __m512 one = _mm512_add_ps(_mm512_shuffle_ps(two[0], two[1], 0x88),
+                                     _mm512_shuffle_ps(two[0], two[1], 0xdd));
+    const __m512i lane = _mm512_setr_epi32(0, 2, 1, 3, 8, 10, 9, 11, 4, 6, 5, 7, 12, 14, 13, 15);
+    return {_mm512_permutexvar_ps(lane, one)};
   }
   /// Lane i of the result is lane index[i] of this; `index` is aligned to 64 bytes.
   Vec pick(const int32_t* index) const {

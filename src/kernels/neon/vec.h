@@ -59,6 +59,7 @@ struct Vec {
   static constexpr int kTokenTile = 6;
   static constexpr int kParts = 4;
   using Part = float32x4_t;
+  static Part zero_part() { return vdupq_n_f32(0.0f); }
   static Part load_part(const float* p) { return vld1q_f32(p); }
   static void store_part(Part a, float* p) { vst1q_f32(p, a); }
   static Part fma_part(Part a, Part b, Part c) { return vfmaq_f32(c, a, b); }
@@ -158,6 +159,12 @@ struct Vec {
   float sum() const {
     const float32x4_t four = vaddq_f32(vaddq_f32(part[0], part[2]), vaddq_f32(part[1], part[3]));
     return vaddv_f32(vadd_f32(vget_low_f32(four), vget_high_f32(four)));
+  }
+  /// Lane i of the result is the sum() of the 16 floats at p + i * stride.
+  static Vec sums(const float* p, int64_t stride) {
+    float lanes[16];
+    for (int i = 0; i < 16; ++i) lanes[i] = load(p + i * stride).sum();
+    return load(lanes);
   }
   /// Lane i of the result is lane index[i] of this; `index` is aligned to 64 bytes.
   Vec pick(const int32_t* index) const {

@@ -16,6 +16,7 @@ struct Vec {
   static constexpr int kTokenTile = 2;
   static constexpr int kParts = 1;
   using Part = Vec;
+  static Part zero_part() { return zero(); }
   static Part load_part(const float* p) { return load(p); }
   static void store_part(Part a, float* p) { a.store(p); }
   static Part fma_part(Part a, Part b, Part c) { return fma(a, b, c); }
@@ -157,6 +158,12 @@ struct Vec {
     for (int i = 0; i < 8; ++i) t[i] = lane[i] + lane[i + 8];
     for (int i = 0; i < 4; ++i) t[i] += t[i + 4];
     return (t[0] + t[2]) + (t[1] + t[3]);
+  }
+  /// Lane i of the result is the sum() of the 16 floats at p + i * stride.
+  static Vec sums(const float* p, int64_t stride) {
+    float lanes[16];
+    for (int i = 0; i < 16; ++i) lanes[i] = load(p + i * stride).sum();
+    return load(lanes);
   }
   /// Lane i of the result is lane index[i] of this; `index` is aligned to 64 bytes.
   Vec pick(const int32_t* index) const {
