@@ -321,9 +321,12 @@ struct Upcoming {
 template <class V, class F>
 void fill_panel(const Row* rows, int64_t blocks, int64_t width, int32_t* pairs) {
   using Ints = typename V::Ints;
+  const int64_t next_rows = rows[15].weight - rows[0].weight + rows[1].weight - rows[0].weight;
   for (int64_t b = 0; b < blocks; ++b) {
     Ints part[2][16];
     for (int i = 0; i < 16; ++i) {
+      // Of use in the first panel, which no panel before it has asked for.
+      __builtin_prefetch(rows[i].weight + next_rows + b * F::kBlockBytes, 0, 2);
       if (b + 1 < blocks || rows[i].whole_blocks) {
         F::template load<false>(rows[i], b, part[0][i], part[1][i]);
       } else {
@@ -362,6 +365,8 @@ template <class V, bool kHalf, bool kBiased, int kTokens, int kVectors>
   alignas(64) float partials[kTokens * kWidth] = {};
   for (int64_t r = 0; r < 16 && r < groups; ++r) {
     for (int64_t g = r; g < groups; g += 16) {
+      // Otherwise g++ moves the partial sums to and from a copy of theirs in every round.
+      asm volatile("" ::: "memory");
       Ints acc[kTokens][kVectors];
       for (auto& line : acc) {
         for (Ints& a : line) a = Ints::zero();
@@ -386,9 +391,11 @@ template <class V, bool kHalf, bool kBiased, int kTokens, int kVectors>
         }
       }
       const int64_t side = kHalf ? g : g >> shift;
-      const auto add_group = [&](auto is_last) {
+      const auto add_group = [&](auto is_last) __attribute__((always_inline)) {
+#pragma GCC unroll 4
         for (int v = 0; v < kVectors; ++v) {
           const V scale = V::load(panel.scales + side * kWidth + v * 16);
+#pragma GCC unroll 6
           for (int t = 0; t < kTokens; ++t) {
             float* partial = partials + t * kWidth + v * 16;
             V sum = V::fused(acc[t][v].to_float() * V::broadcast(x[t].scales[input]), scale,
