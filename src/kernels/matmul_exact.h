@@ -19,7 +19,7 @@ namespace {
 template <class V>
 struct WeightBlock {
   static constexpr bool kWide = V::kParts == 1;
-  static constexpr int64_t kRows = kWide ? 48 : 8;
+  static constexpr int64_t kRows = kWide ? 64 : 8;
   static constexpr int64_t kChunks = kWide ? 64 : 32;  // of 16 columns
 };
 

@@ -7,11 +7,11 @@
 namespace octavo {
 
 // In f32: tokens whose partial sums are kept between blocks of columns; and rows that one decoded
-// panel holds: the more, the fewer times the inputs are read, as long as the panel (221 KB of 48
-// rows of 1152 columns, 551 KB of 32 rows of 4304) stays in the second-level cache.
+// panel holds, a multiple of 16: the more, the fewer times the inputs are read, which costs more
+// than a panel that does not fit the second-level cache, up to 2 MiB.
 inline constexpr int64_t kTileTokens = 48;
 inline constexpr int64_t panel_rows(int64_t cols) {
-  return cols <= 1536 ? 48 : cols <= 4608 ? 32 : 16;
+  return cols <= 8192 ? 64 : cols <= 16384 ? 32 : 16;
 }
 
 /// Floats from one row to the next, of a panel or of inputs: rows a multiple of 4 KiB apart would

@@ -7,9 +7,13 @@
 namespace octavo {
 
 float* thread_scratch(int64_t floats) {
-  thread_local std::vector<float> scratch;
-  if (std::ssize(scratch) < floats) scratch.resize(static_cast<size_t>(floats));
-  return scratch.data();
+  thread_local Buffer scratch;
+  thread_local int64_t size = 0;
+  if (size < floats) {
+    scratch = Buffer(static_cast<size_t>(floats) * sizeof(float));
+    size = floats;
+  }
+  return static_cast<float*>(scratch.data());
 }
 
 CpuBackend::CpuBackend(const CpuOptions& options)
