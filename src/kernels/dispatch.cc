@@ -50,12 +50,12 @@ const std::vector<Isa>& isas() {
 }  // namespace
 
 #if defined(__x86_64__)
-const PrefetchDistances prefetch_distances =
-    __builtin_cpu_is("intel")       ? PrefetchDistances{2048, 12288}
-    : __builtin_cpu_is("amdfam19h") ? PrefetchDistances{2048, 0}  // Zen 3, 4
-                                    : PrefetchDistances{6144, 0};
+const StreamTuning stream_tuning = __builtin_cpu_is("intel")       ? StreamTuning{2048, 12288, 1}
+                                   : __builtin_cpu_is("amdfam19h") ? StreamTuning{2048, 0, 1}
+                                                                   // Zen 3, 4
+                                                                   : StreamTuning{12288, 0, 2};
 #else
-const PrefetchDistances prefetch_distances{6144, 0};
+const StreamTuning stream_tuning{6144, 0, 2};
 #endif
 
 int64_t exact_scratch_floats(const MatrixView& m) {

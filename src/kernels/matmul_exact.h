@@ -41,7 +41,7 @@ template <class V, class Format, int kRows, int kTokens>
       // After these rows come the next kRows.
       const int64_t at = c * step;
       const int64_t from =
-          at + prefetch_distances.near < row_bytes ? at : at + (kRows - 1) * row_bytes;
+          at + stream_tuning.prefetch_near < row_bytes ? at : at + (kRows - 1) * row_bytes;
 #pragma GCC unroll 4
       for (int r = 0; r < kRows; ++r) prefetch_stream(rows[r].weight + from, 4 * step);
     }
@@ -166,7 +166,8 @@ void dot_panel(const ExactPanel& panel, int64_t chunks) {
   for (int64_t c = 0; c < chunks; c += Block::kChunks) {
     const int64_t some = std::min(Block::kChunks, chunks - c);
     for (int64_t r = 0; r < panel.count; r += Block::kRows) {
-      dot_block<V>(panel, r, std::min(r + Block::kRows, panel.count), {c, some, c + some == chunks});
+      dot_block<V>(panel, r, std::min(r + Block::kRows, panel.count),
+                   {c, some, c + some == chunks});
     }
   }
 }
@@ -193,11 +194,18 @@ void matmul_fused(const MatrixView& m, int64_t row_begin, int64_t row_end, const
   }
 }
 
-/// Inputs that fill more than half of a first-level cache of 32 KiB are read once for several rows,
-/// if there are registers for the sums; otherwise one row after the other is the better stream.
+/// One token: two rows at a time where that is faster (StreamTuning), always where weights have to
+/// be decoded. Otherwise inputs that fill more than half of a first-level cache of 32 KiB are read
+/// once for four rows, if there are registers for the sums, and else one row after the other is the
+/// better stream.
 template <class V, class Format, int kTokens>
 void matmul_few(const MatrixView& m, int64_t row_begin, int64_t row_end, const float* const* x,
                 float* const* y, float* sides) {
+  if constexpr (kTokens == 1) {
+    if (m.format == MatrixFormat::kQuantised || stream_tuning.dense_rows == 2) {
+      return matmul_fused<V, Format, 2, 1>(m, row_begin, row_end, x, y, sides);
+    }
+  }
   constexpr int64_t kCachedChunks = 256;
   constexpr int kRows = kTokens == 1 || V::kParts == 1 ? 4 : 1;
   if (kTokens * padded(m.cols) / 16 > kCachedChunks) {

@@ -305,8 +305,8 @@ struct Panel {
   float* biases;
 };
 
-/// Weights that a later panel will be made of, asked for while this one is multiplied: a panel reads
-/// 16 rows side by side, which the hardware does not foresee.
+/// Weights that a later panel will be made of, asked for while this one is multiplied: a panel
+/// reads 16 rows side by side, which the hardware does not foresee.
 struct Upcoming {
   const uint8_t* at;
   const uint8_t* end;

@@ -6,14 +6,19 @@
 
 namespace octavo {
 
-/// Bytes by which streams of weights are asked for ahead, as measured (docs/performance.md): about
-/// what one core reads in the time of one access. A second prefetch, farther ahead and into the
-/// second cache only, helps Intel's CPUs; on AMD's it takes up what the first one needs.
-struct PrefetchDistances {
-  int64_t near;
-  int64_t far;  // 0: none
+/// How one core reads weights best, as measured (docs/performance.md).
+struct StreamTuning {
+  /// Bytes by which streams of weights are asked for ahead: about what the core reads in the time
+  /// of one access.
+  int64_t prefetch_near;
+  /// The same for a second prefetch, into the second cache only; 0: none. It helps Intel's CPUs; on
+  /// AMD's it takes up what the first one needs.
+  int64_t prefetch_far;
+  /// Rows of a dense matrix read side by side for one token. The sums of one row wait for each
+  /// other, 4 cycles per 16 weights; where the memory is faster than that, two rows fill the time.
+  int dense_rows;
 };
-extern const PrefetchDistances prefetch_distances;
+extern const StreamTuning stream_tuning;
 
 namespace {
 
@@ -21,7 +26,7 @@ namespace {
 /// Addresses past a mapping do no harm. Inlined by force: to g++ a function that only prefetches
 /// has no effect, and a call of it can go.
 [[gnu::always_inline]] inline void prefetch_stream(const uint8_t* p, int64_t bytes) {
-  const auto [near, far] = prefetch_distances;
+  const int64_t near = stream_tuning.prefetch_near, far = stream_tuning.prefetch_far;
   for (int64_t i = 0; i < bytes; i += 64) __builtin_prefetch(p + i + near, 0, 3);
   if (far == 0) return;
   for (int64_t i = 0; i < bytes; i += 64) __builtin_prefetch(p + i + far, 0, 2);

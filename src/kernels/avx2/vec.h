@@ -136,7 +136,8 @@ struct Vec {
   static __m256 sums8(const float* p, int64_t stride) {
     __m256 eight[8], four[4], two[2];
     for (int i = 0; i < 8; ++i) {
-      eight[i] = _mm256_add_ps(_mm256_loadu_ps(p + i * stride), _mm256_loadu_ps(p + i * stride + 8));
+      eight[i] =
+          _mm256_add_ps(_mm256_loadu_ps(p + i * stride), _mm256_loadu_ps(p + i * stride + 8));
     }
     for (int i = 0; i < 4; ++i) {  // 128 bits each of rows i and i + 4
       four[i] = _mm256_add_ps(_mm256_permute2f128_ps(eight[i], eight[i + 4], 0x20),
