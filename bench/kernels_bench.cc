@@ -3,6 +3,8 @@
 // for many (compare with FmaPeak).
 #include <benchmark/benchmark.h>
 
+#include <algorithm>
+#include <cstring>
 #include <map>
 #include <random>
 
@@ -53,6 +55,28 @@ const BenchMatrix& matrix(const QuantSpec& spec) {
   return m;
 }
 
+/// In BF16, as the attention's output projection is kept; the spec is not looked at.
+const BenchMatrix& dense_matrix(const QuantSpec&) {
+  static BenchMatrix m;
+  if (m.view.rows != 0) return m;
+  std::mt19937 rng(1);
+  std::normal_distribution<float> normal(0.0f, 0.02f);
+  m.weight.resize(static_cast<size_t>(kRows * kCols) * 2);
+  for (size_t i = 0; i < 64 * kCols; ++i) {
+    const float value = normal(rng);
+    std::memcpy(&m.weight[2 * i], reinterpret_cast<const std::byte*>(&value) + 2, 2);
+  }
+  for (size_t i = 64 * kCols * 2; i < m.weight.size(); ++i) {
+    m.weight[i] = m.weight[i - 64 * kCols * 2];
+  }
+  m.view = {.format = MatrixFormat::kBF16,
+            .spec = {},
+            .rows = kRows,
+            .cols = kCols,
+            .weight = m.weight.data()};
+  return m;
+}
+
 void read_bandwidth(benchmark::State& state) {
   const std::vector<std::byte> data(size_t{256} << 20, std::byte{1});
   for (auto _ : state) {
@@ -71,20 +95,37 @@ void fma_peak(benchmark::State& state) {
 }
 BENCHMARK(fma_peak)->Name("FmaPeak")->Unit(benchmark::kMillisecond);
 
+/// Cache lines: the kernels read whole vectors, which must not cross two.
+struct Lines {
+  explicit Lines(size_t bytes) : lines(bytes / sizeof(Line) + 1) {}
+  template <class T>
+  T* as() {
+    return reinterpret_cast<T*>(lines.data());
+  }
+
+ private:
+  struct alignas(64) Line {
+    std::byte bytes[64];
+  };
+  std::vector<Line> lines;
+};
+
 /// Inputs and outputs of a product, and the kernel that makes it.
 struct Product {
   Product(const MatrixView& matrix, int64_t tokens)
       : m(matrix),
-        inputs(tokens, std::vector<float>(kCols, 0.5f)),
+        inputs(static_cast<size_t>(tokens * kCols) * sizeof(float)),
         outputs(tokens, std::vector<float>(matrix.rows)) {
+    std::fill_n(inputs.as<float>(), tokens * kCols, 0.5f);
     for (int64_t t = 0; t < tokens; ++t) {
-      x.push_back(inputs[t].data());
+      x.push_back(inputs.as<float>() + t * kCols);
       y.push_back(outputs[t].data());
     }
   }
 
   MatrixView m;
-  std::vector<std::vector<float>> inputs, outputs;
+  Lines inputs;
+  std::vector<std::vector<float>> outputs;
   std::vector<const float*> x;
   std::vector<float*> y;
 };
@@ -93,11 +134,13 @@ struct Exact : Product {
   Exact(const Kernels& k, const MatrixView& matrix, int64_t tokens)
       : Product(matrix, tokens),
         kernels(k),
-        scratch(static_cast<size_t>(exact_scratch_floats(matrix))) {}
-  void run() { kernels.matmul(m, 0, m.rows, x.data(), std::ssize(x), y.data(), scratch.data()); }
+        scratch(static_cast<size_t>(exact_scratch_floats(matrix)) * sizeof(float)) {}
+  void run() {
+    kernels.matmul(m, 0, m.rows, x.data(), std::ssize(x), y.data(), scratch.as<float>());
+  }
 
   const Kernels& kernels;
-  std::vector<float> scratch;
+  Lines scratch;
 };
 
 struct Integer : Product {
@@ -105,29 +148,27 @@ struct Integer : Product {
       : Product(matrix, tokens),
         kernels(k),
         memory(static_cast<size_t>(tokens * integer_row_bytes(kCols))),
-        scratch(static_cast<size_t>(integer_scratch_bytes(matrix, tokens)) / sizeof(Line) + 1) {
+        scratch(static_cast<size_t>(integer_scratch_bytes(matrix, tokens))) {
     for (int64_t t = 0; t < tokens; ++t) {
-      rows.push_back(integer_row_at(memory.data() + t * integer_row_bytes(kCols), kCols));
+      rows.push_back(integer_row_at(memory.as<std::byte>() + t * integer_row_bytes(kCols), kCols));
       k.quantise_row(x[t], kCols, rows.back());
     }
   }
   void run() {
-    kernels.matmul_integer(m, 0, m.rows, rows.data(), std::ssize(rows), y.data(), scratch.data());
+    kernels.matmul_integer(m, 0, m.rows, rows.data(), std::ssize(rows), y.data(),
+                           scratch.as<void>());
   }
 
-  struct alignas(64) Line {
-    std::byte bytes[64];
-  };
   const Kernels& kernels;
-  std::vector<std::byte> memory;
+  Lines memory;
   std::vector<IntegerRow> rows;
-  std::vector<Line> scratch;
+  Lines scratch;
 };
 
 template <class Kind>
-void matmul(benchmark::State& state, const Kernels& k, const QuantSpec& spec, int64_t rows,
-            int64_t tokens) {
-  Kind product(k, matrix(spec).view.slice(0, rows), tokens);
+void matmul(benchmark::State& state, const Kernels& k, const BenchMatrix& (*make)(const QuantSpec&),
+            const QuantSpec& spec, int64_t rows, int64_t tokens) {
+  Kind product(k, make(spec).view.slice(0, rows), tokens);
   for (auto _ : state) {
     product.run();
     benchmark::ClobberMemory();
@@ -137,6 +178,20 @@ void matmul(benchmark::State& state, const Kernels& k, const QuantSpec& spec, in
   }
   state.counters["FLOP"] = benchmark::Counter(2.0 * static_cast<double>(rows * kCols * tokens),
                                               benchmark::Counter::kIsIterationInvariantRate);
+}
+
+template <class Run, class Make>
+void add_all(const Kernels& k, const std::string& name, Run* run, Make* make,
+             const QuantSpec& spec) {
+  const auto add = [&](const char* what, int64_t rows, int64_t tokens) {
+    benchmark::RegisterBenchmark((what + name).c_str(), run, k, make, spec, rows, tokens)
+        ->Unit(benchmark::kMillisecond);
+  };
+  add("Decode", kRows, 1);
+  add("DecodeFromCache", 128, 1);  // 740 KB at most: the second-level cache
+  add("Decode4", kRows, 4);
+  add("Prefill32", kRows, 32);  // what an expert sees of 512 tokens, weights from memory
+  add("Prefill512", 1024, 512);
 }
 
 const bool kRegistered = [] {
@@ -149,20 +204,10 @@ const bool kRegistered = [] {
     for (const QuantSpec& spec : specs) {
       const std::string name = "/" + std::string(isa) + "/" + std::string(to_string(spec.mode)) +
                                "_" + std::to_string(spec.bits);
-      const auto add = [&](const char* what, int64_t rows, int64_t tokens) {
-        benchmark::RegisterBenchmark((what + std::string("/integers") + name).c_str(),
-                                     matmul<Integer>, k, spec, rows, tokens)
-            ->Unit(benchmark::kMillisecond);
-        benchmark::RegisterBenchmark((what + std::string("/f32") + name).c_str(), matmul<Exact>, k,
-                                     spec, rows, tokens)
-            ->Unit(benchmark::kMillisecond);
-      };
-      add("Decode", kRows, 1);
-      add("DecodeFromCache", 128, 1);  // 370 KB at most: the second-level cache
-      add("Decode4", kRows, 4);
-      add("Prefill32", 1024, 32);
-      add("Prefill512", 1024, 512);
+      add_all(k, "/integers" + name, matmul<Integer>, matrix, spec);
+      add_all(k, "/f32" + name, matmul<Exact>, matrix, spec);
     }
+    add_all(k, "/f32/" + std::string(isa) + "/bf16", matmul<Exact>, dense_matrix, {});
   }
   return true;
 }();
