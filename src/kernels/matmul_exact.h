@@ -38,12 +38,9 @@ template <class V, class Format, int kRows, int kTokens>
   const int64_t step = row_bytes / (chunks > 0 ? chunks : 1);  // bytes of a chunk, rounded down
   for (int64_t c = 0; c < chunks; ++c) {
     if ((c & 3) == 0) {
-      // After these rows come the next kRows.
-      const int64_t at = c * step;
-      const int64_t from =
-          at + stream_tuning.prefetch_near < row_bytes ? at : at + (kRows - 1) * row_bytes;
-#pragma GCC unroll 4
-      for (int r = 0; r < kRows; ++r) prefetch_stream(rows[r].weight + from, 4 * step);
+      // In the order of the addresses, as the memory likes it: as far ahead as the last row needs.
+      prefetch_stream(rows[0].weight + c * step * kRows + (kRows - 1) * row_bytes,
+                      4 * step * kRows);
     }
 #pragma GCC unroll 4
     for (int r = 0; r < kRows; ++r) {

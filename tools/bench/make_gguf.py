@@ -56,6 +56,8 @@ def add_settings(writer: gguf.GGUFWriter, layers: int) -> None:
     writer.add_expert_used_count(TOP_K)
     writer.add_expert_feed_forward_length(EXPERT_WIDTH)
     writer.add_final_logit_softcapping(30.0)
+    writer.add_embedding_length_per_layer_input(0)
+    writer.add_shared_kv_layers(0)
     writer.add_vocab_size(VOCABULARY)
     writer.add_tokenizer_model("none")
 
