@@ -50,12 +50,11 @@ const std::vector<Isa>& isas() {
 }  // namespace
 
 #if defined(__x86_64__)
-const StreamTuning stream_tuning = __builtin_cpu_is("intel")       ? StreamTuning{2048, 12288, 1}
-                                   : __builtin_cpu_is("amdfam19h") ? StreamTuning{2048, 0, 1}
-                                                                   // Zen 3, 4
-                                                                   : StreamTuning{12288, 0, 2};
+StreamTuning stream_tuning = __builtin_cpu_is("intel")       ? StreamTuning{2048, 12288, 1}
+                             : __builtin_cpu_is("amdfam19h") ? StreamTuning{2048, 0, 1}  // Zen 3, 4
+                                                             : StreamTuning{12288, 0, 2};
 #else
-const StreamTuning stream_tuning{6144, 0, 2};
+StreamTuning stream_tuning{6144, 0, 2};
 #endif
 
 int64_t exact_scratch_floats(const MatrixView& m) {

@@ -18,7 +18,7 @@ struct StreamTuning {
   /// other, 4 cycles per 16 weights; where the memory is faster than that, two rows fill the time.
   int dense_rows;
 };
-extern const StreamTuning stream_tuning;
+extern StreamTuning stream_tuning;  // set by tests only
 
 namespace {
 

@@ -5,6 +5,7 @@
 
 #include <cmath>
 
+#include "kernels/prefetch.h"
 #include "numerics/quantize.h"
 #include "octavo/error.h"
 #include "sample.h"
@@ -94,6 +95,62 @@ TEST(Matmul, FloatModes) {
     for (const int64_t groups : {1, 2, 5}) {
       check(quantised_sample(spec, 6, groups * spec.group_size, SideDtype::kBF16),
             std::string(to_string(mode)));
+    }
+  }
+}
+
+/// Several panels of rows, blocks of columns and tiles of tokens, with what is left over of each:
+/// against double, and against each token alone, bit by bit.
+void check_panels(const Sample& sample, int64_t tokens) {
+  const auto inputs = random_inputs(tokens, sample.view.cols);
+  for (const std::string_view isa : available_isas()) {
+    const auto what = fmt::format("{} {}x{} {}", isa, sample.view.rows, sample.view.cols, tokens);
+    const auto outputs = multiply(kernels_for(isa), sample.view, inputs);
+    EXPECT_LE(relative_error(sample, inputs, outputs), 1e-6) << what;
+    for (const int64_t t : {int64_t{0}, tokens / 2, tokens - 1}) {
+      EXPECT_EQ(multiply(kernels_for(isa), sample.view, {inputs[t]})[0], outputs[t]) << what;
+    }
+  }
+}
+
+TEST(Matmul, DensePanels) {
+  for (const int64_t tokens : {5, 7, 13, 48, 49, 100}) {
+    check_panels(dense_sample(MatrixFormat::kBF16, 67, 70), tokens);
+  }
+  for (const int64_t rows : {15, 16, 17, 63, 64, 65, 130}) {
+    check_panels(dense_sample(MatrixFormat::kBF16, rows, 70), 11);
+  }
+  for (const int64_t cols : {1023, 1024, 1041, 2100, 8200}) {
+    check_panels(dense_sample(MatrixFormat::kBF16, 19, cols), 8);
+  }
+}
+
+TEST(Matmul, QuantisedPanels) {
+  for (const int64_t groups : {15, 16, 17, 22, 33}) {  // scales are read 16 at a time
+    check_panels(
+        quantised_sample(default_spec(QuantMode::kMxfp8), 18, groups * 32, SideDtype::kBF16), 9);
+    check_panels(quantised_sample({QuantMode::kAffine, 4, 64}, 18, groups * 64, SideDtype::kF16),
+                 9);
+  }
+}
+
+// How a CPU likes to be fed must not show in the results.
+TEST(Matmul, SameBitsWithAnyStreamTuning) {
+  const StreamTuning own = stream_tuning;
+  const auto dense = dense_sample(MatrixFormat::kBF16, 9, 4200);
+  const auto quantised =
+      quantised_sample(default_spec(QuantMode::kMxfp8), 9, 32 * 40, SideDtype::kBF16);
+  for (const std::string_view isa : available_isas()) {
+    for (const Sample* sample : {&dense, &quantised}) {
+      const auto input = random_inputs(1, sample->view.cols);
+      const auto expected = multiply(kernels_for(isa), sample->view, input);
+      EXPECT_LE(relative_error(*sample, input, expected), 1e-6) << isa;
+      for (const StreamTuning& tuning :
+           {StreamTuning{2048, 12288, 1}, StreamTuning{0, 0, 1}, StreamTuning{12288, 0, 2}}) {
+        stream_tuning = tuning;
+        EXPECT_EQ(multiply(kernels_for(isa), sample->view, input), expected) << isa;
+      }
+      stream_tuning = own;
     }
   }
 }
