@@ -47,6 +47,7 @@ class Tensor {
 
   int64_t rows() const { return rows_; }
   int64_t cols() const { return cols_; }
+  int64_t stride() const { return stride_; }  // floats from one row to the next
   float* row(int64_t r) { return static_cast<float*>(buffer_.data()) + r * stride_; }
   const float* row(int64_t r) const {
     return static_cast<const float*>(buffer_.data()) + r * stride_;

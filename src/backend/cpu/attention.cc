@@ -89,7 +89,7 @@ void list_tiles(const AttentionParams& p, std::span<const AttentionSegment> segm
                          .window = p.window,
                          .kv = segment.cache->view(p.layer, h),
                          .out = out.row(token) + h * group * padded(p.head_dim),
-                         .out_stride = padded(out.cols()),
+                         .out_stride = out.stride(),
                          .seen_ahead = stretch.picture_end > 0 ? length + stretch.picture_end : 0});
       }
       end = begin;
