@@ -188,7 +188,7 @@ void add_all(const Kernels& k, const std::string& name, Run* run, Make* make,
         ->Unit(benchmark::kMillisecond);
   };
   add("Decode", kRows, 1);
-  add("DecodeFromCache", 128, 1);  // 740 KB at most: the second-level cache
+  add("DecodeFromCache", 128, 1);  // 721 KB at most: the second-level cache
   add("Decode4", kRows, 4);
   add("Prefill32", kRows, 32);  // what an expert sees of 512 tokens, weights from memory
   add("Prefill512", 1024, 512);

@@ -32,8 +32,9 @@ struct IntegerCodes {
     decode(copy);
   }
 
-  [[gnu::always_inline]] static void prefetch(const Row& row, int64_t b, int64_t blocks) {
-    prefetch_stream(row.weight + b * kBlockBytes, blocks * kBlockBytes);
+  [[gnu::always_inline]] static void prefetch(StreamTuning tuning, const Row& row, int64_t b,
+                                              int64_t blocks) {
+    prefetch_stream(tuning, row.weight + b * kBlockBytes, blocks * kBlockBytes);
   }
 };
 

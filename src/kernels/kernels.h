@@ -24,7 +24,7 @@ struct Kernels {
 
   /// y[t][r] = row r of m dot x[t], for r in [row_begin, row_end) and t in [0,
   /// tokens). x[t] holds m.cols floats padded with zeros to a multiple of 16.
-  /// `scratch`: exact_scratch_floats(m).
+  /// `scratch`: exact_scratch_floats(m), best aligned to 64 bytes as x[t] is.
   void (*matmul)(const MatrixView& m, int64_t row_begin, int64_t row_end, const float* const* x,
                  int64_t tokens, float* const* y, float* scratch);
 
@@ -93,7 +93,7 @@ int64_t integer_scratch_bytes(const MatrixView& m, int64_t tokens);
 
 /// The kernels for this CPU: the widest instruction set it has, or the one
 /// named by the environment variable OCTAVO_ISA (scalar, avx2, avx512,
-/// avx512vnni). Throws kBadRequest if the CPU lacks that one.
+/// avx512vnni, neon). Throws kBadRequest if the CPU lacks that one.
 const Kernels& kernels();
 
 /// The table of one instruction set; throws kBadRequest for an unknown name or

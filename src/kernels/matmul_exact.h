@@ -36,10 +36,11 @@ template <class V, class Format, int kRows, int kTokens>
     for (int t = 0; t < kTokens; ++t) sums[r][t] = V::zero();
   }
   const int64_t step = row_bytes / (chunks > 0 ? chunks : 1);  // bytes of a chunk, rounded down
+  const StreamTuning tuning = stream_tuning;
   for (int64_t c = 0; c < chunks; ++c) {
     if ((c & 3) == 0) {
       // In the order of the addresses, as the memory likes it: as far ahead as the last row needs.
-      prefetch_stream(rows[0].weight + c * step * kRows + (kRows - 1) * row_bytes,
+      prefetch_stream(tuning, rows[0].weight + c * step * kRows + (kRows - 1) * row_bytes,
                       4 * step * kRows);
     }
 #pragma GCC unroll 4
@@ -75,7 +76,6 @@ struct ExactPanel {
 /// Columns of a block, in chunks of 16.
 struct Chunks {
   int64_t first, count;
-  bool is_last;
 };
 
 /// Adds the products of kRows rows from r on and kTokens tokens from t on, over a block of columns,
@@ -141,9 +141,11 @@ void finish_tile(const ExactPanel& panel, int64_t begin, int64_t end, int64_t t,
 }
 
 /// Products of rows [begin, end) of a panel over a block of columns. The inputs of one tile of
-/// tokens stay in the first-level cache while the rows pass by.
+/// tokens stay in the first-level cache while the rows pass by. Afterwards the sums of rows
+/// [finished, end) are complete.
 template <class V>
-void dot_block(const ExactPanel& panel, int64_t begin, int64_t end, Chunks block) {
+void dot_block(const ExactPanel& panel, int64_t begin, int64_t end, Chunks block,
+               int64_t finished) {
   int64_t tiles = (panel.tokens + V::kTokenTile - 1) / V::kTokenTile;
   for (int64_t t = 0, some; t < panel.tokens; t += some, --tiles) {
     some = (panel.tokens - t + tiles - 1) / tiles;  // of one size: a small tile is slow
@@ -152,7 +154,7 @@ void dot_block(const ExactPanel& panel, int64_t begin, int64_t end, Chunks block
       dot_tile_of<V, kTileRows>(some, panel, r, t, block);
     }
     for (; r < end; ++r) dot_tile_of<V, 1>(some, panel, r, t, block);
-    if (block.is_last) finish_tile<V>(panel, begin, end, t, some);
+    finish_tile<V>(panel, finished, end, t, some);
   }
 }
 
@@ -162,9 +164,13 @@ void dot_panel(const ExactPanel& panel, int64_t chunks) {
   using Block = WeightBlock<V>;
   for (int64_t c = 0; c < chunks; c += Block::kChunks) {
     const int64_t some = std::min(Block::kChunks, chunks - c);
+    int64_t finished = 0;
     for (int64_t r = 0; r < panel.count; r += Block::kRows) {
-      dot_block<V>(panel, r, std::min(r + Block::kRows, panel.count),
-                   {c, some, c + some == chunks});
+      const int64_t end = std::min(r + Block::kRows, panel.count);
+      // 16 rows are added up at once, while their sums are in the cache.
+      const bool finish = c + some == chunks && (end % 16 == 0 || end == panel.count);
+      dot_block<V>(panel, r, end, {c, some}, finish ? finished : end);
+      if (finish) finished = end;
     }
   }
 }
@@ -224,13 +230,14 @@ void matmul_format(const MatrixView& m, int64_t row_begin, int64_t row_end, cons
   if (tokens == 3) return matmul_few<V, Format, 3>(m, row_begin, row_end, x, y, scratch);
   if (tokens == 4) return matmul_few<V, Format, 4>(m, row_begin, row_end, x, y, scratch);
   const int64_t step = m.weight_row_bytes() / (chunks > 0 ? chunks : 1);  // rounded down
+  const StreamTuning tuning = stream_tuning;
   for (int64_t r = row_begin; r < row_end; r += panel) {
     const int64_t count = row_end - r < panel ? row_end - r : panel;
     for (int64_t i = 0; i < count; ++i) {
       Row row = row_of<V>(m, r + i);
       decode_sides<V, Format>(row, groups, sides);
       for (int64_t c = 0; c < chunks; ++c) {
-        if ((c & 3) == 0) prefetch_stream(row.weight + c * step, 4 * step);
+        if ((c & 3) == 0) prefetch_stream(tuning, row.weight + c * step, 4 * step);
         Format::load(row, c).store(scratch + i * stride + c * 16);
       }
     }

@@ -9,6 +9,7 @@
 // so that a vector of 16 groups of one row is worked on as a whole.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <type_traits>
@@ -138,7 +139,7 @@ struct SidePlan {
   SidePlan(const Row& row, int64_t groups_of_row)
       : groups(groups_of_row), shift(side_shift<F>(row)) {
     // The last sides, if fewer than 16, are read as part of the 16 before the end. Lanes past the
-    // end hold sums of zero and may have any side of the row.
+    // end hold sums of zero and may have any finite side of the row.
     tail = groups >= 16 ? groups / 16 * 16 : groups;
     const auto skipped = static_cast<int32_t>(tail - (groups - 16));
     for (int piece = 0; piece < 1 << shift; ++piece) {
@@ -178,10 +179,11 @@ template <class V, class F, int kTokens>
   V total[kTokens];
   for (V& sum : total) sum = V::zero();
   V scales = V::zero(), biases = V::zero();
+  const StreamTuning tuning = stream_tuning;
   for (int64_t step = 0; step < steps; ++step) {
     Ints sums[kTokens];
     const int64_t b = step * kStep;
-    F::prefetch(row, b, kStep);
+    F::prefetch(tuning, row, b, kStep);
     if (b + kStep <= whole) {
       part.template sums<kStep>(b, sums);
     } else {
@@ -296,9 +298,8 @@ struct SideBlock {
   }
 };
 
-/// Decoded rows: pairs[(group * 16 + slot) * width + row] for groups of 32, sides [side group *
-/// width
-/// + row]; width = 16 * vectors.
+/// Decoded rows: pairs [groups of 32, 16 slots, width] of rows, sides [side groups, width]; width =
+/// 16 * vectors.
 struct Panel {
   int32_t* pairs;
   float* scales;
@@ -457,12 +458,16 @@ void integer_panel(const MatrixView& m, int64_t first_row, int64_t count, const 
   }
   const int shift = side_shift<F>(rows[0]);
   const int64_t sum_groups = F::kHalfGroups ? groups : (m.cols + kIntegerGroup - 1) / kIntegerGroup;
+  // After the matrix's last rows come the next expert's.
   const uint8_t* next = m.weight + (first_row + count) * m.weight_row_bytes();
   const int64_t bytes = width * m.weight_row_bytes();
-  for (int64_t i = 0; i < width * m.side_row_bytes(); i += 64) {
-    __builtin_prefetch(m.scales + (first_row + count) * m.side_row_bytes() + i, 0, 2);
+  const int64_t next_side = (first_row + count) * m.side_row_bytes();
+  for (int64_t i = next_side; i < next_side + width * m.side_row_bytes(); i += 64) {
+    __builtin_prefetch(m.scales + i, 0, 2);
+    if constexpr (F::kBiased) __builtin_prefetch(m.biases + i, 0, 2);
   }
-  const int64_t steps = (tokens + V::kPanelTokens - 1) / V::kPanelTokens * sum_groups;
+  const int64_t steps =
+      std::max<int64_t>(1, (tokens + V::kPanelTokens - 1) / V::kPanelTokens * sum_groups);
   Upcoming upcoming{next, next + bytes, (bytes / steps + 63) / 64 * 64};
   int64_t tiles = (tokens + V::kPanelTokens - 1) / V::kPanelTokens;
   for (int64_t t = 0, some; t < tokens; t += some, --tiles) {

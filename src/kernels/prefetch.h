@@ -18,15 +18,17 @@ struct StreamTuning {
   /// other, 4 cycles per 16 weights; where the memory is faster than that, two rows fill the time.
   int dense_rows;
 };
-extern StreamTuning stream_tuning;  // set by tests only
+/// This CPU's; tests try others. Loops work with a copy: stores to memory might change this one.
+extern StreamTuning stream_tuning;
 
 namespace {
 
 /// Asks for what follows the `bytes` bytes at p that are about to be used.
 /// Addresses past a mapping do no harm. Inlined by force: to g++ a function that only prefetches
 /// has no effect, and a call of it can go.
-[[gnu::always_inline]] inline void prefetch_stream(const uint8_t* p, int64_t bytes) {
-  const int64_t near = stream_tuning.prefetch_near, far = stream_tuning.prefetch_far;
+[[gnu::always_inline]] inline void prefetch_stream(StreamTuning tuning, const uint8_t* p,
+                                                   int64_t bytes) {
+  const int64_t near = tuning.prefetch_near, far = tuning.prefetch_far;
   for (int64_t i = 0; i < bytes; i += 64) __builtin_prefetch(p + i + near, 0, 3);
   if (far == 0) return;
   for (int64_t i = 0; i < bytes; i += 64) __builtin_prefetch(p + i + far, 0, 2);

@@ -181,7 +181,7 @@ TEST(MatmulInteger, AnyNumberOfRows) {
 }
 
 // Steps of the row kernels are 8 blocks of 64 columns, 4 for NVFP4; 16 groups of the largest size
-// are 32 blocks; a panel has up to 4,096 columns at a time.
+// are 32 blocks. A panel holds whole rows.
 TEST(MatmulInteger, AnyNumberOfColumns) {
   for (const QuantSpec& spec : quantised_formats()) {
     const int64_t g = spec.group_size;
@@ -191,7 +191,7 @@ TEST(MatmulInteger, AnyNumberOfColumns) {
   }
 }
 
-TEST(MatmulInteger, RowsWiderThanAPanel) {
+TEST(MatmulInteger, WideRows) {
   for (const QuantSpec& spec :
        {default_spec(QuantMode::kMxfp8), default_spec(QuantMode::kMxfp4),
         default_spec(QuantMode::kNvfp4), QuantSpec{QuantMode::kAffine, 3, 32},

@@ -105,6 +105,8 @@ def main() -> None:
     parser.add_argument("output")
     parser.add_argument("--layers", type=int, default=6)
     arguments = parser.parse_args()
+    if arguments.layers < 6 or arguments.layers % 6 != 0:
+        parser.error("--layers must be a multiple of 6: every sixth layer sees the whole context, as the last one must")
     writer = gguf.GGUFWriter(arguments.output, "gemma4")
     add_settings(writer, arguments.layers)
     add_tensors(writer, arguments.layers)

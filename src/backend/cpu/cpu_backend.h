@@ -3,6 +3,7 @@
 
 #include "backend/backend.h"
 #include "base/thread_pool.h"
+#include "kernels/panel_sizes.h"
 
 namespace octavo {
 
@@ -67,14 +68,14 @@ class CpuBackend : public Backend {
 };
 
 /// Rows of a matrix that one thread takes at least: the widest panel of any instruction set.
-inline constexpr int64_t kRowGrain = 64;
+inline constexpr int64_t kRowGrain = 16 * kMostPanelVectors;
 
 /// Below this many multiply-adds, some 50 microseconds on one core, waking the pool costs more than
 /// it saves, above all where the other cores are busy.
 inline constexpr int64_t kWorthThreads = 1 << 19;
 
-/// Scratch of the calling thread for at least `floats` values, aligned to 64 bytes: vectors that
-/// cross cache lines take a third of the speed of a panel. Valid until its next call.
+/// Scratch of the calling thread for at least `floats` values, aligned to 64 bytes: with
+/// vectors that cross cache lines panels lose a tenth of their speed. Valid until its next call.
 float* thread_scratch(int64_t floats);
 
 }  // namespace octavo
