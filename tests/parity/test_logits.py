@@ -1,5 +1,6 @@
 """`octavo logits` on tiny checkpoints against mlx-lm, transformers and the float64 reference."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import program
 import reference
 import tiny_checkpoints
 
+CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 GOLDENS = Path(__file__).resolve().parents[1] / "goldens" / "model"
 KINDS = list(tiny_checkpoints.KINDS)
 CHUNKS = (None, 1, 3, 7)
@@ -41,6 +43,26 @@ def test_exact_logits(kind, length, checkpoint, model, oracle):
             chunked = program.logits(checkpoint(kind), tokens, chunk=chunk)
             assert np.array_equal(chunked, whole), \
                 f"chunks of {chunk}: {comparison.difference(chunked, whole, 0)}"
+
+
+def test_widths_of_the_real_model(tmp_path):
+    """Two layers with the heads of 26B-A4B: rows of activations lie apart as no tiny model's do."""
+    config = json.loads((CONFIGS / "gemma-4-26b-a4b-it.json").read_text())
+    text = config["text_config"]
+    text.update(num_hidden_layers=2, layer_types=["sliding_attention", "full_attention"],
+                hidden_size=1024, intermediate_size=2048, moe_intermediate_size=1024,
+                num_experts=4, top_k_experts=2, vocab_size=640, sliding_window=16)
+    for part in ("vision_config", "audio_config"):
+        config.pop(part, None)
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    folder = tmp_path / "model"
+    program.run("synth", "--config", tmp_path / "config.json", "-o", folder, "--quiet",
+                "-q", "--q-bits", 8, "--q-mxfp", "--q-recipe", "unsloth")
+    tokens = [(i * 37 + i * i * 11) % 600 + 10 for i in range(40)]
+    whole = program.logits(folder, tokens)
+    comparison.assert_close(whole, mlx_oracle.logits(mlx_oracle.load(folder), tokens), "mlx-lm")
+    for chunk in CHUNKS[1:]:
+        assert np.array_equal(program.logits(folder, tokens, chunk=chunk), whole), chunk
 
 
 @pytest.mark.parametrize("kind", KINDS)
