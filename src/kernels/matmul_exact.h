@@ -146,9 +146,8 @@ void finish_tile(const ExactPanel& panel, int64_t begin, int64_t end, int64_t t,
 template <class V>
 void dot_block(const ExactPanel& panel, int64_t begin, int64_t end, Chunks block,
                int64_t finished) {
-  int64_t tiles = (panel.tokens + V::kTokenTile - 1) / V::kTokenTile;
-  for (int64_t t = 0, some; t < panel.tokens; t += some, --tiles) {
-    some = (panel.tokens - t + tiles - 1) / tiles;  // of one size: a small tile is slow
+  for (int64_t t = 0, some; t < panel.tokens; t += some) {
+    some = next_tile(panel.tokens - t, V::kTokenTile);
     int64_t r = begin;
     for (; r + kTileRows <= end; r += kTileRows) {
       dot_tile_of<V, kTileRows>(some, panel, r, t, block);

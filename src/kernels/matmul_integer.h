@@ -319,15 +319,15 @@ struct Upcoming {
   }
 };
 
+/// 16 rows of `row_bytes` bytes each.
 template <class V, class F>
-void fill_panel(const Row* rows, int64_t blocks, int64_t width, int32_t* pairs) {
+void fill_panel(const Row* rows, int64_t row_bytes, int64_t blocks, int64_t width, int32_t* pairs) {
   using Ints = typename V::Ints;
-  const int64_t next_rows = rows[15].weight - rows[0].weight + rows[1].weight - rows[0].weight;
   for (int64_t b = 0; b < blocks; ++b) {
     Ints part[2][16];
     for (int i = 0; i < 16; ++i) {
-      // Of use in the first panel, which no panel before it has asked for.
-      __builtin_prefetch(rows[i].weight + next_rows + b * F::kBlockBytes, 0, 2);
+      // The next 16 rows, of use in the first panel, which no panel before it has asked for.
+      __builtin_prefetch(rows[i].weight + 16 * row_bytes + b * F::kBlockBytes, 0, 2);
       if (b + 1 < blocks || rows[i].whole_blocks) {
         F::template load<false>(rows[i], b, part[0][i], part[1][i]);
       } else {
@@ -451,27 +451,27 @@ void integer_panel(const MatrixView& m, int64_t first_row, int64_t count, const 
     rows[i] = row_of<V>(m, first_row + (i < count ? i : count - 1));
   }
   const int64_t blocks = integer_blocks(m.cols), groups = m.groups();
+  const int64_t row_bytes = m.weight_row_bytes();
   for (int64_t i = 0; i < tokens * width; ++i) sums[i] = 0.0f;
   for (int64_t v = 0; v < width; v += 16) {
     fill_sides<V, F>(rows + v, groups, width, {nullptr, panel.scales + v, panel.biases + v});
-    fill_panel<V, F>(rows + v, blocks, width, panel.pairs + v);
+    fill_panel<V, F>(rows + v, row_bytes, blocks, width, panel.pairs + v);
   }
   const int shift = side_shift<F>(rows[0]);
   const int64_t sum_groups = F::kHalfGroups ? groups : (m.cols + kIntegerGroup - 1) / kIntegerGroup;
   // After the matrix's last rows come the next expert's.
-  const uint8_t* next = m.weight + (first_row + count) * m.weight_row_bytes();
-  const int64_t bytes = width * m.weight_row_bytes();
+  const uint8_t* next = m.weight + (first_row + count) * row_bytes;
+  const int64_t bytes = width * row_bytes;
   const int64_t next_side = (first_row + count) * m.side_row_bytes();
   for (int64_t i = next_side; i < next_side + width * m.side_row_bytes(); i += 64) {
     __builtin_prefetch(m.scales + i, 0, 2);
     if constexpr (F::kBiased) __builtin_prefetch(m.biases + i, 0, 2);
   }
-  const int64_t steps =
-      std::max<int64_t>(1, (tokens + V::kPanelTokens - 1) / V::kPanelTokens * sum_groups);
+  const int64_t tiles = (tokens + V::kPanelTokens - 1) / V::kPanelTokens;
+  const int64_t steps = std::max<int64_t>(1, tiles * sum_groups);
   Upcoming upcoming{next, next + bytes, (bytes / steps + 63) / 64 * 64};
-  int64_t tiles = (tokens + V::kPanelTokens - 1) / V::kPanelTokens;
-  for (int64_t t = 0, some; t < tokens; t += some, --tiles) {
-    some = (tokens - t + tiles - 1) / tiles;  // tiles of one size: a small one is slow
+  for (int64_t t = 0, some; t < tokens; t += some) {
+    some = next_tile(tokens - t, V::kPanelTokens);
     panel_tile_of<V, F::kHalfGroups, F::kBiased>(some, vectors, panel, sum_groups, shift, x + t,
                                                  sums + t * width, upcoming);
   }
