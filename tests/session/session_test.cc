@@ -268,12 +268,16 @@ TEST(ChatSessionTest, DefaultsAreRequestThenSessionThenCheckpoint) {
   script->script = [](auto, auto) { return 300; };
   script->impl->defaults.temperature = 50;
   script->impl->defaults.top_k = 1;
+  // A session each: at this temperature a turn may end in tool calls, which wait for results.
+  const auto answer = [&](const GenerationOptions& options) {
+    ChatSession session(script->model(), {.defaults = {.max_new_tokens = 8}});
+    return session.send("?", options).tokens;
+  };
   const std::vector<int32_t> certain(8, 300);
-  ChatSession session(script->model(), {.defaults = {.max_new_tokens = 8}});
-  EXPECT_EQ(session.send("?").tokens, certain);  // top_k 1 of the checkpoint
-  EXPECT_NE(session.send("?", {.top_k = 0}).tokens, certain);
-  EXPECT_EQ(session.send("?", {.temperature = 0, .top_k = 0}).tokens, certain);
-  EXPECT_EQ(session.send("?", {.max_new_tokens = 2}).num_tokens, 2);
+  EXPECT_EQ(answer({}), certain);  // top_k 1 of the checkpoint
+  EXPECT_NE(answer({.top_k = 0}), certain);
+  EXPECT_EQ(answer({.temperature = 0, .top_k = 0}), certain);
+  EXPECT_EQ(answer({.max_new_tokens = 2}).size(), 2u);
 }
 
 TEST(ChatSessionTest, RepeatsOfAConversationComeFromTheCache) {
