@@ -16,10 +16,15 @@ namespace {
 
 class EveryIsaAttention : public testing::TestWithParam<std::string> {
  protected:
-  const Kernels& k() const { return kernels_for(GetParam()); }
+  const Kernels& k() const { return table_of(GetParam()); }
 };
 
-INSTANTIATE_TEST_SUITE_P(Attention, EveryIsaAttention, testing::ValuesIn(isa_names()),
+std::vector<std::string> attention_names() {
+  std::vector<std::string> names = isa_names();
+  std::erase(names, "emulated4");  // has the tiles of the scalar kernels
+  return names;
+}
+INSTANTIATE_TEST_SUITE_P(Attention, EveryIsaAttention, testing::ValuesIn(attention_names()),
                          [](const auto& isa) { return isa.param; });
 
 enum class Plane { kKeys, kValues };

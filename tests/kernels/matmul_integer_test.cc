@@ -7,6 +7,7 @@
 #include <cstring>
 #include <limits>
 
+#include "every_isa.h"
 #include "numerics/bfloat16.h"
 #include "numerics/e2m1.h"
 #include "numerics/e4m3.h"
@@ -139,8 +140,8 @@ void check(const QuantSpec& spec, int64_t rows, int64_t cols, SideDtype side,
   EXPECT_LE(Accuracy::relative(error.against_read, error.total), 1e-6) << what;
   EXPECT_LE(error.worst, 1) << what;
 
-  for (const std::string_view isa : available_isas()) {
-    const Kernels& k = kernels_for(isa);
+  for (const std::string& isa : isa_names()) {
+    const Kernels& k = table_of(isa);
     const IntegerInputs own(k, inputs, cols);
     for (const int64_t tokens : batches) {
       expect_bits(k, sample, own, 0, tokens, {}, expected, what);
@@ -223,8 +224,8 @@ void check_codes(const Sample& s, const Weight& weight) {
   const int mask = (1 << s.view.spec.bits) - 1;
   Rows inputs(static_cast<size_t>(cols), std::vector<float>(static_cast<size_t>(cols)));
   for (int64_t c = 0; c < cols; ++c) inputs[c][c] = 1.0f;
-  for (const std::string_view isa : available_isas()) {
-    const Kernels& k = kernels_for(isa);
+  for (const std::string& isa : isa_names()) {
+    const Kernels& k = table_of(isa);
     const IntegerInputs x(k, inputs, cols);
     for (const int64_t tokens : {1, 2, 4, 64}) {
       for (int64_t first = 0; first < cols; first += tokens) {
@@ -305,8 +306,8 @@ TEST(MatmulInteger, SumsOfAGroupDoNotOverflow) {
       stored_sample(default_spec(QuantMode::kMxfp8), 17, 64, SideDtype::kBF16, weight, scales, {});
   for (const float value : {1.0f, -1.0f}) {
     const Rows inputs(5, std::vector<float>(64, value));
-    for (const std::string_view isa : available_isas()) {
-      const Kernels& k = kernels_for(isa);
+    for (const std::string& isa : isa_names()) {
+      const Kernels& k = table_of(isa);
       const IntegerInputs x(k, inputs, 64);
       for (const size_t tokens : {1, 4, 5}) {
         for (const auto& y : multiply_integer(k, s.view, std::span(x.rows).first(tokens), 0, 17)) {
@@ -326,8 +327,8 @@ TEST(MatmulInteger, OneBadInputSpoilsItsOwnOutputsOnly) {
     bad[1][cols - 1] = std::numeric_limits<float>::quiet_NaN();
     bad[2][0] = std::numeric_limits<float>::infinity();
     const Rows expected = reference_outputs(s, IntegerInputs(kernels_for("scalar"), good, cols));
-    for (const std::string_view isa : available_isas()) {
-      const Kernels& k = kernels_for(isa);
+    for (const std::string& isa : isa_names()) {
+      const Kernels& k = table_of(isa);
       const IntegerInputs x(k, bad, cols);
       for (const size_t tokens : {3, 4, 6}) {
         const Rows y = multiply_integer(k, s.view, std::span(x.rows).first(tokens), 0, 17);
@@ -348,11 +349,11 @@ TEST(MatmulInteger, ZeroInputsGiveZero) {
     const int64_t cols = 3 * spec.group_size;
     const Sample s = quantised_sample(spec, 5, cols, SideDtype::kBF16);
     const Rows zeros(5, std::vector<float>(static_cast<size_t>(padded(cols))));
-    for (const std::string_view isa : available_isas()) {
-      const IntegerInputs x(kernels_for(isa), zeros, cols);
+    for (const std::string& isa : isa_names()) {
+      const IntegerInputs x(table_of(isa), zeros, cols);
       for (const size_t tokens : {1, 5}) {
         const std::span rows = std::span(x.rows).first(tokens);
-        for (const auto& y : multiply_integer(kernels_for(isa), s.view, rows, 0, 5)) {
+        for (const auto& y : multiply_integer(table_of(isa), s.view, rows, 0, 5)) {
           EXPECT_EQ(y, std::vector<float>(5)) << name_of(spec) << " " << isa;
         }
       }

@@ -5,6 +5,7 @@
 
 #include <cmath>
 
+#include "every_isa.h"
 #include "kernels/prefetch.h"
 #include "numerics/quantize.h"
 #include "octavo/error.h"
@@ -43,8 +44,8 @@ double relative_error(const Sample& s, const Rows& inputs, const Rows& outputs) 
 }
 
 void check(const Sample& sample, const std::string& what) {
-  for (const std::string_view isa : available_isas()) {
-    const Kernels& k = kernels_for(isa);
+  for (const std::string& isa : isa_names()) {
+    const Kernels& k = table_of(isa);
     for (const int64_t tokens : {1, 2, 3, 4, 5, 9}) {
       const auto inputs = random_inputs(tokens, sample.view.cols);
       const auto outputs = multiply(k, sample.view, inputs);
@@ -103,12 +104,12 @@ TEST(Matmul, FloatModes) {
 /// against double, and against each token alone, bit by bit.
 void check_panels(const Sample& sample, int64_t tokens) {
   const auto inputs = random_inputs(tokens, sample.view.cols);
-  for (const std::string_view isa : available_isas()) {
+  for (const std::string& isa : isa_names()) {
     const auto what = fmt::format("{} {}x{} {}", isa, sample.view.rows, sample.view.cols, tokens);
-    const auto outputs = multiply(kernels_for(isa), sample.view, inputs);
+    const auto outputs = multiply(table_of(isa), sample.view, inputs);
     EXPECT_LE(relative_error(sample, inputs, outputs), 1e-6) << what;
     for (const int64_t t : {int64_t{0}, tokens / 2, tokens - 1}) {
-      EXPECT_EQ(multiply(kernels_for(isa), sample.view, {inputs[t]})[0], outputs[t]) << what;
+      EXPECT_EQ(multiply(table_of(isa), sample.view, {inputs[t]})[0], outputs[t]) << what;
     }
   }
 }
@@ -140,15 +141,15 @@ TEST(Matmul, SameBitsWithAnyStreamTuning) {
   const auto dense = dense_sample(MatrixFormat::kBF16, 9, 4200);
   const auto quantised =
       quantised_sample(default_spec(QuantMode::kMxfp8), 9, 32 * 40, SideDtype::kBF16);
-  for (const std::string_view isa : available_isas()) {
+  for (const std::string& isa : isa_names()) {
     for (const Sample* sample : {&dense, &quantised}) {
       const auto input = random_inputs(1, sample->view.cols);
-      const auto expected = multiply(kernels_for(isa), sample->view, input);
+      const auto expected = multiply(table_of(isa), sample->view, input);
       EXPECT_LE(relative_error(*sample, input, expected), 1e-6) << isa;
       for (const StreamTuning& tuning :
            {StreamTuning{2048, 12288, 1}, StreamTuning{0, 0, 1}, StreamTuning{12288, 0, 2}}) {
         stream_tuning = tuning;
-        EXPECT_EQ(multiply(kernels_for(isa), sample->view, input), expected) << isa;
+        EXPECT_EQ(multiply(table_of(isa), sample->view, input), expected) << isa;
       }
       stream_tuning = own;
     }
@@ -173,10 +174,10 @@ TEST(Matmul, EveryMxfp8CodeAndScaleDecodesLikeTheReference) {
                      weight.data(),
                      scales.data(),
                      nullptr};
-  for (const std::string_view isa : available_isas()) {
+  for (const std::string& isa : isa_names()) {
     for (int64_t r = 0; r < 256; ++r) {
       std::vector<float> row(256), sides(32);
-      kernels_for(isa).decode_row(m, r, 1.0f, row.data(), sides.data());
+      table_of(isa).decode_row(m, r, 1.0f, row.data(), sides.data());
       for (int i = 0; i < 256; ++i) {
         const float want = expected[r * 256 + i];
         if (std::isnan(want)) {

@@ -1,0 +1,14 @@
+// The kernels over vectors emulated in plain C++ with the registers and tiles of instruction sets
+// that not every machine has: their logic and tails are tested on all of them.
+#pragma once
+
+#include <vector>
+
+#include "kernels/kernels.h"
+
+namespace octavo {
+
+/// Tables for registers of 16 lanes (AVX-512) and of 4 (NEON).
+std::vector<const Kernels*> emulated_kernels();
+
+}  // namespace octavo
