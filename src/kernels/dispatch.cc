@@ -50,8 +50,9 @@ const std::vector<Isa>& isas() {
 }  // namespace
 
 #if defined(__x86_64__)
-// The last line is Zen 5's, amdfam19h are Zen 3 and 4.
+// amdfam19h are Zen 3 and 4; the last line is Zen 5's.
 StreamTuning stream_tuning = __builtin_cpu_is("intel")       ? StreamTuning{2048, 12288, 1}
+                             : __builtin_cpu_is("znver3")    ? StreamTuning{4096, 0, 2}
                              : __builtin_cpu_is("amdfam19h") ? StreamTuning{2048, 0, 1}
                                                              : StreamTuning{12288, 0, 2};
 #else
