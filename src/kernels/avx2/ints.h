@@ -140,8 +140,11 @@ struct Ints {
         _mm256_setr_epi8(0, -1, -1, -1, -1, -1, -1, -1, -1, -2, -4, -8, -16, -32, -64, -128, 0, -1,
                          -1, -1, -1, -1, -1, -1, -1, -2, -4, -8, -16, -32, -64, -128),
         exponent);
-    const __m256i eighths = _mm256_and_si256(_mm256_slli_epi16(bytes, 3), _mm256_set1_epi8(0x38));
-    const __m256i negative = _mm256_sub_epi8(_mm256_set1_epi8(-0x40), eighths);
+    // -(8 + mantissa) * 8, whatever the exponent's last bit.
+    const __m256i negative = _mm256_shuffle_epi8(
+        _mm256_broadcastsi128_si256(_mm_setr_epi8(-64, -72, -80, -88, -96, -104, -112, -120, -64,
+                                                  -72, -80, -88, -96, -104, -112, -120)),
+        _mm256_and_si256(bytes, _mm256_set1_epi8(15)));
     // Times the sign; a code of zero, whose power is zero too, as zero.
     const __m256i high = _mm256_sign_epi8(negative, bytes);
     const __m256i zero = _mm256_setzero_si256();
