@@ -356,16 +356,21 @@ void fill_sides(const Row* rows, int64_t groups, int64_t width, const Panel& pan
   }
 }
 
-/// sums[t * width ..] += kTokens x (16 * kVectors) outputs over `groups` groups of sums.
+/// sums[t * width ..] += kTokens x (16 * kVectors) outputs over `groups` groups of sums. A narrow
+/// tile keeps all its partial sums, up to 6 KiB, and takes the groups as they lie in memory, which
+/// the hardware foresees; a wide one keeps one at a time and takes every 16th group.
 template <class V, bool kHalf, bool kBiased, int kTokens, int kVectors>
 [[gnu::noinline]] void panel_tile(const Panel& panel, int64_t groups, int shift,
                                   const IntegerRow* x, float* sums, Upcoming& upcoming) {
   using Ints = typename V::Ints;
   constexpr int64_t kWidth = 16 * kVectors;
   constexpr int kQuads = kHalf ? 2 : 4;  // of pairs in a group
-  alignas(64) float partials[kTokens * kWidth] = {};
-  for (int64_t r = 0; r < 16 && r < groups; ++r) {
-    for (int64_t g = r; g < groups; g += 16) {
+  constexpr bool kNarrow = V::kPanelVectors == 1;
+  constexpr int64_t kStep = kNarrow ? 1 : 16;
+  alignas(64) float partials[kNarrow ? 16 : 1][kTokens * kWidth];
+  if constexpr (!kNarrow) std::memset(partials, 0, sizeof partials);
+  for (int64_t r = 0; r < kStep && r < groups; ++r) {
+    for (int64_t g = r; g < groups; g += kStep) {
       // Otherwise g++ moves the partial sums to and from a copy of theirs in every round.
       asm volatile("" ::: "memory");
       Ints acc[kTokens][kVectors];
@@ -392,20 +397,22 @@ template <class V, bool kHalf, bool kBiased, int kTokens, int kVectors>
         }
       }
       const int64_t side = kHalf ? g : g >> shift;
-      const auto add_group = [&](auto is_last) __attribute__((always_inline)) {
+      float* const partial_sums = partials[kNarrow ? g % 16 : 0];
+      // `at_end`: the group is the first of a partial sum (narrow) or the last (wide).
+      const auto add_group = [&](auto at_end) __attribute__((always_inline)) {
 #pragma GCC unroll 4
         for (int v = 0; v < kVectors; ++v) {
           const V scale = V::load(panel.scales + side * kWidth + v * 16);
 #pragma GCC unroll 6
           for (int t = 0; t < kTokens; ++t) {
-            float* partial = partials + t * kWidth + v * 16;
+            float* partial = partial_sums + t * kWidth + v * 16;
             V sum = V::fused(acc[t][v].to_float() * V::broadcast(x[t].scales[input]), scale,
-                             V::load(partial));
+                             kNarrow && at_end ? V::zero() : V::load(partial));
             if constexpr (kBiased) {
               const V bias = V::load(panel.biases + side * kWidth + v * 16);
               sum = V::fused(bias, V::broadcast(x[t].sums[input]), sum);
             }
-            if constexpr (is_last) {
+            if constexpr (!kNarrow && at_end) {
               float* total = sums + t * kWidth + v * 16;
               (V::load(total) + sum).store(total);
               V::zero().store(partial);
@@ -416,11 +423,18 @@ template <class V, bool kHalf, bool kBiased, int kTokens, int kVectors>
         }
       };
       // Two loops: asked in the loop for each sum, the same question costs a tenth of the speed.
-      if (g + 16 < groups) {
+      if (kNarrow ? g >= 16 : g + 16 < groups) {
         add_group(std::false_type());
       } else {
         add_group(std::true_type());
       }
+    }
+  }
+  if constexpr (kNarrow) {
+    for (int64_t i = 0; i < kTokens * kWidth; i += 16) {
+      V total = V::load(sums + i);
+      for (int64_t r = 0; r < 16 && r < groups; ++r) total = total + V::load(partials[r] + i);
+      total.store(sums + i);
     }
   }
 }
