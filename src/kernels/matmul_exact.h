@@ -14,13 +14,13 @@ namespace octavo {
 namespace {
 
 /// A block of weights that the tiles of tokens read again and again, measured: where a vector is
-/// one register the second-level cache keeps up with a whole panel, elsewhere 8 rows of 2 KiB stay
-/// in the first.
+/// one register the second-level cache keeps up with a whole panel, elsewhere 4 rows of 2.5 KiB
+/// stay in the first.
 template <class V>
 struct WeightBlock {
   static constexpr bool kWide = V::kParts == 1;
-  static constexpr int64_t kRows = kWide ? 64 : 8;
-  static constexpr int64_t kChunks = kWide ? 64 : 32;  // of 16 columns
+  static constexpr int64_t kRows = kWide ? 64 : 4;
+  static constexpr int64_t kChunks = kWide ? 64 : 40;  // of 16 columns
 };
 
 /// Products of kRows rows, which lie one behind the other, with kTokens tokens, straight from the
@@ -67,7 +67,8 @@ struct ExactPanel {
   int64_t tokens;
   float* const* y;  // y[t][row + r]
   int64_t row;
-  float* sums;  // [count, kTileTokens, 16]: the partial sums of each output
+  float* sums;   // [count, kTileTokens, 16]: the partial sums of each output
+  int64_t more;  // tokens that follow in x
 
   static constexpr int64_t kRowStride = kTileTokens * 16;
   float* sums_of(int64_t r, int64_t t) const { return sums + r * kRowStride + t * 16; }
@@ -76,6 +77,21 @@ struct ExactPanel {
 /// Columns of a block, in chunks of 16.
 struct Chunks {
   int64_t first, count;
+};
+
+/// Inputs of the next block of columns, asked for while this one is multiplied: those of hundreds
+/// of tokens lie in the third-level cache.
+struct Ahead {
+  const float* const* x;
+  int64_t tokens;
+  Chunks share;  // those to ask for during one block of rows
+
+  void prefetch(int64_t first, int64_t end) const {
+    for (int64_t t = first; t < end && t < tokens; ++t) {
+      const float* from = x[t] + share.first * 16;
+      for (int64_t c = 0; c < share.count; ++c) __builtin_prefetch(from + c * 16, 0, 2);
+    }
+  }
 };
 
 /// Adds the products of kRows rows from r on and kTokens tokens from t on, over a block of columns,
@@ -144,10 +160,11 @@ void finish_tile(const ExactPanel& panel, int64_t begin, int64_t end, int64_t t,
 /// tokens stay in the first-level cache while the rows pass by. Afterwards the sums of rows
 /// [finished, end) are complete.
 template <class V>
-void dot_block(const ExactPanel& panel, int64_t begin, int64_t end, Chunks block,
-               int64_t finished) {
+void dot_block(const ExactPanel& panel, int64_t begin, int64_t end, Chunks block, int64_t finished,
+               const Ahead& ahead) {
   for (int64_t t = 0, some; t < panel.tokens; t += some) {
     some = next_tile(panel.tokens - t, V::kTokenTile);
+    ahead.prefetch(t, t + some);
     int64_t r = begin;
     for (; r + kTileRows <= end; r += kTileRows) {
       dot_tile_of<V, kTileRows>(some, panel, r, t, block);
@@ -163,12 +180,18 @@ void dot_panel(const ExactPanel& panel, int64_t chunks) {
   using Block = WeightBlock<V>;
   for (int64_t c = 0; c < chunks; c += Block::kChunks) {
     const int64_t some = std::min(Block::kChunks, chunks - c);
+    const bool last = c + some == chunks;
+    const int64_t next = last ? 0 : c + some, width = std::min(Block::kChunks, chunks - next);
     int64_t finished = 0;
     for (int64_t r = 0; r < panel.count; r += Block::kRows) {
       const int64_t end = std::min(r + Block::kRows, panel.count);
       // 16 rows are added up at once, while their sums are in the cache.
-      const bool finish = c + some == chunks && (end % 16 == 0 || end == panel.count);
-      dot_block<V>(panel, r, end, {c, some}, finish ? finished : end);
+      const bool finish = last && (end % 16 == 0 || end == panel.count);
+      const int64_t from = width * r / panel.count, to = width * end / panel.count;
+      const Ahead ahead{last ? panel.x + panel.tokens : panel.x,
+                        last ? panel.more : panel.tokens,
+                        {next + from, to - from}};
+      dot_block<V>(panel, r, end, {c, some}, finish ? finished : end, ahead);
       if (finish) finished = end;
     }
   }
@@ -242,7 +265,8 @@ void matmul_format(const MatrixView& m, int64_t row_begin, int64_t row_end, cons
     }
     for (int64_t t = 0; t < tokens; t += kTileTokens) {
       const int64_t some = tokens - t < kTileTokens ? tokens - t : kTileTokens;
-      dot_panel<V>({scratch, count, stride, x + t, some, y + t, r, sums}, chunks);
+      dot_panel<V>({scratch, count, stride, x + t, some, y + t, r, sums, tokens - t - some},
+                   chunks);
     }
   }
 }
