@@ -86,7 +86,8 @@ struct Ahead {
   int64_t tokens;
   Chunks share;  // those to ask for during one block of rows
 
-  void prefetch(int64_t first, int64_t end) const {
+  /// Inlined by force, as prefetch_stream is.
+  [[gnu::always_inline]] void prefetch(int64_t first, int64_t end) const {
     for (int64_t t = first; t < end && t < tokens; ++t) {
       const float* from = x[t] + share.first * 16;
       for (int64_t c = 0; c < share.count; ++c) __builtin_prefetch(from + c * 16, 0, 2);
