@@ -42,11 +42,12 @@ fuzz: ## every fuzz target for FUZZ_SECONDS seconds
 	@cmake --build build/sanitizers --parallel $(JOBS) --target fuzzers
 	@scripts/fuzz build/sanitizers $(FUZZ_SECONDS)
 
-bench: ## micro-benchmarks of the kernels
+bench: ## micro-benchmarks of the kernels and of the thread pool
 	@scripts/setup
 	@cmake --preset release -DOCTAVO_BUILD_BENCH=ON >/dev/null
-	@cmake --build build --parallel $(JOBS) --target bench_kernels
+	@cmake --build build --parallel $(JOBS) --target bench_kernels bench_thread_pool
 	build/bench/bench_kernels
+	build/bench/bench_thread_pool
 
 lint: ## clang-tidy over src/ and the format check
 	@scripts/setup --lint
