@@ -42,7 +42,7 @@ struct IntegerCodes {
 /// where E4M3's own step is up to 32. From 1/4 on every value is exact.
 template <class V>
 struct IntegerMxfp8 : IntegerCodes<8, true> {
-  static constexpr bool kHalfGroups = false, kBiased = false;
+  static constexpr bool kHalfGroups = false, kBiased = false, kE4m3 = true;
   template <bool kCheck>
   [[gnu::always_inline]] static void load(const Row& row, int64_t b, typename V::Ints& first,
                                           typename V::Ints& second) {
@@ -80,7 +80,7 @@ struct IntegerNvfp4 : IntegerMxfp4<V> {
 
 template <class V, int kBits>
 struct IntegerAffine : IntegerCodes<kBits, kBits == 4 || kBits == 8> {
-  static constexpr bool kHalfGroups = false, kBiased = true;
+  static constexpr bool kHalfGroups = false, kBiased = true, kE4m3 = false;
   template <bool kCheck>
   [[gnu::always_inline]] static void load(const Row& row, int64_t b, typename V::Ints& first,
                                           typename V::Ints& second) {

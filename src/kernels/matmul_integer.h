@@ -344,6 +344,38 @@ void fill_panel(const Row* rows, int64_t row_bytes, int64_t blocks, int64_t widt
   }
 }
 
+/// Whether the instruction set has a faster way for formats whose codes are bytes.
+template <class V, class F>
+constexpr bool kBytePairs =
+    F::kBlockBytes == kIntegerBlock && requires { &V::Ints::template byte_pairs<false>; };
+
+/// fill_panel for them.
+template <class V, class F>
+void fill_panel_of_bytes(const Row* rows, int64_t row_bytes, int64_t blocks, int64_t width,
+                         int32_t* pairs) {
+  using Ints = typename V::Ints;
+  alignas(64) uint8_t copies[16][kIntegerBlock];
+  for (int64_t b = 0; b < blocks; ++b) {
+    const uint8_t* from[16];
+    for (int i = 0; i < 16; ++i) {
+      from[i] = rows[i].weight + b * kIntegerBlock;
+      __builtin_prefetch(from[i] + 16 * row_bytes, 0, 2);
+      if (b + 1 < blocks || rows[i].whole_blocks) continue;
+      std::memset(copies[i], 0, kIntegerBlock);
+      std::memcpy(copies[i], from[i], static_cast<size_t>(rows[i].cols - b * kIntegerBlock));
+      from[i] = copies[i];
+    }
+    for (int quarter = 0; quarter < 4; ++quarter) {
+      Ints part[8];
+      Ints::template byte_pairs<F::kE4m3>(from, quarter, part);
+      for (int i = 0; i < 8; ++i) {
+        const int half = quarter / 2, slot = quarter % 2 * 8 + i;
+        part[i].store(pairs + ((b * 2 + half) * 16 + slot) * width);
+      }
+    }
+  }
+}
+
 template <class V, class F>
 void fill_sides(const Row* rows, int64_t groups, int64_t width, const Panel& panel) {
   SideBlock<V, F> side;
@@ -469,7 +501,11 @@ void integer_panel(const MatrixView& m, int64_t first_row, int64_t count, const 
   for (int64_t i = 0; i < tokens * width; ++i) sums[i] = 0.0f;
   for (int64_t v = 0; v < width; v += 16) {
     fill_sides<V, F>(rows + v, groups, width, {nullptr, panel.scales + v, panel.biases + v});
-    fill_panel<V, F>(rows + v, row_bytes, blocks, width, panel.pairs + v);
+    if constexpr (kBytePairs<V, F>) {
+      fill_panel_of_bytes<V, F>(rows + v, row_bytes, blocks, width, panel.pairs + v);
+    } else {
+      fill_panel<V, F>(rows + v, row_bytes, blocks, width, panel.pairs + v);
+    }
   }
   const int shift = side_shift<F>(rows[0]);
   const int64_t sum_groups = F::kHalfGroups ? groups : (m.cols + kIntegerGroup - 1) / kIntegerGroup;

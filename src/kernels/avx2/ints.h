@@ -90,6 +90,18 @@ struct Ints {
     e4m3(load256(p + 32), first.high, second.high);
   }
 
+  /// Codes 16 * quarter to 16 * quarter + 15 of 16 blocks of a byte per code, as pairs: lane r of
+  /// pairs[i] holds codes 2 i and 2 i + 1 of block r. Transposed as bytes, which are half of what
+  /// they become, on the way from memory.
+  template <bool kE4m3>
+  [[gnu::always_inline]] static void byte_pairs(const uint8_t* const (&blocks)[16], int quarter,
+                                                Ints (&pairs)[8]) {
+    __m256i low[8], high[8];
+    byte_pairs8<kE4m3>(blocks, 16 * quarter, low);
+    byte_pairs8<kE4m3>(blocks + 8, 16 * quarter, high);
+    for (int i = 0; i < 8; ++i) pairs[i] = {low[i], high[i]};
+  }
+
   /// 64 codes of E2M1 as this many times their value.
   static constexpr int kE2m1Unit = 2;
   static void e2m1(const uint8_t* p, Ints& first, Ints& second) {
@@ -152,6 +164,35 @@ struct Ints {
                                _mm256_unpacklo_epi8(power_low, power_high));
     second = _mm256_mulhi_epi16(_mm256_unpackhi_epi8(zero, high),
                                 _mm256_unpackhi_epi8(power_low, power_high));
+  }
+
+  template <bool kE4m3>
+  [[gnu::always_inline]] static void byte_pairs8(const uint8_t* const* blocks, int offset,
+                                                 __m256i (&pairs)[8]) {
+    __m256i r[4];
+    for (int i = 0; i < 4; ++i) {
+      const auto at = [&](int block) {
+        return _mm_loadu_si128(reinterpret_cast<const __m128i*>(blocks[block] + offset));
+      };
+      r[i] = _mm256_inserti128_si256(_mm256_castsi128_si256(at(i)), at(i + 4), 1);
+    }
+    const __m256i a = _mm256_unpacklo_epi32(r[0], r[1]), b = _mm256_unpackhi_epi32(r[0], r[1]);
+    const __m256i c = _mm256_unpacklo_epi32(r[2], r[3]), d = _mm256_unpackhi_epi32(r[2], r[3]);
+    // Four codes of eight blocks each.
+    const __m256i quads[4] = {_mm256_unpacklo_epi64(a, c), _mm256_unpackhi_epi64(a, c),
+                              _mm256_unpacklo_epi64(b, d), _mm256_unpackhi_epi64(b, d)};
+    for (int i = 0; i < 4; ++i) {
+      __m256i first, second;
+      if constexpr (kE4m3) {
+        e4m3(quads[i], first, second);
+      } else {
+        first = _mm256_unpacklo_epi8(quads[i], _mm256_setzero_si256());
+        second = _mm256_unpackhi_epi8(quads[i], _mm256_setzero_si256());
+      }
+      const __m256 x = _mm256_castsi256_ps(first), y = _mm256_castsi256_ps(second);
+      pairs[2 * i] = _mm256_castps_si256(_mm256_shuffle_ps(x, y, 0x88));
+      pairs[2 * i + 1] = _mm256_castps_si256(_mm256_shuffle_ps(x, y, 0xdd));
+    }
   }
 
   /// 32 nibbles in order, one per byte.
