@@ -1,10 +1,11 @@
 // The thread pool: what a loop costs that has nothing to do, awake and asleep, and how long a fixed
-// amount of work takes with one thread, with all, and with all while another program keeps one core
-// busy.
+// amount of work takes with one thread and with all, alone and beside a thread that is always busy.
 #include <benchmark/benchmark.h>
 
 #include <atomic>
 #include <chrono>
+#include <cstddef>
+#include <cstdint>
 #include <thread>
 
 #include "base/cpu_topology.h"
@@ -21,7 +22,7 @@ const auto work = [](size_t begin, size_t end) {
     uint64_t sum = begin;
     for (int i = 0; i < 3000; ++i) {
       sum += 3;
-      benchmark::DoNotOptimize(sum);
+      asm volatile("" : "+r"(sum));
     }
   }
 };
@@ -31,7 +32,8 @@ void EmptyLoop(benchmark::State& state) {
   for (auto _ : state) pool.parallel_for(kElements, 1, [](size_t, size_t) {});
 }
 
-/// The pause is longer than the pool spins: its threads have to be woken up.
+/// The pause is longer than the pool spins: the caller wakes its threads up, and need not wait
+/// until they are.
 void EmptyLoopAfterAPause(benchmark::State& state) {
   ThreadPool pool(static_cast<int>(state.range(0)));
   for (auto _ : state) {

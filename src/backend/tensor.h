@@ -42,7 +42,7 @@ class Tensor {
         cols_(cols),
         stride_(rows > 1 ? stride_of(padded(cols)) : padded(cols)),
         buffer_(static_cast<size_t>(rows * stride_) * sizeof(float)) {
-    for (int64_t r = 0; r < rows; ++r) std::fill(row(r) + cols, row(r) + stride_, 0.0f);
+    for (int64_t r = 0; r < rows; ++r) std::fill(row(r) + cols, row(r) + padded(cols), 0.0f);
   }
 
   int64_t rows() const { return rows_; }

@@ -50,7 +50,7 @@ const std::vector<Isa>& isas() {
 }  // namespace
 
 #if defined(__x86_64__)
-// amdfam19h are Zen 3 and 4; the last line is Zen 5's.
+// The rest of amdfam19h is Zen 4; the last line was measured on Zen 5 and serves all others.
 StreamTuning stream_tuning = __builtin_cpu_is("intel")       ? StreamTuning{2048, 12288, 1}
                              : __builtin_cpu_is("znver3")    ? StreamTuning{4096, 0, 2}
                              : __builtin_cpu_is("amdfam19h") ? StreamTuning{2048, 0, 1}

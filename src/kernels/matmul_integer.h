@@ -219,8 +219,8 @@ V add_partials(const float* partials) {
   typename V::Ints part[16];
   for (int i = 0; i < 16; ++i) part[i] = V::Ints::load(partials + i * 16);
   V::Ints::transpose(part);
-  V total = part[0].floats();
-  for (int i = 1; i < 16; ++i) total = total + part[lane_of_group<kHalf>(i)].floats();
+  V total = V::zero();  // as panels begin: a sum of negative zeros is +0
+  for (int i = 0; i < 16; ++i) total = total + part[lane_of_group<kHalf>(i)].floats();
   return total;
 }
 
@@ -430,7 +430,7 @@ template <class V, bool kHalf, bool kBiased, int kTokens, int kVectors>
       }
       const int64_t side = kHalf ? g : g >> shift;
       float* const partial_sums = partials[kNarrow ? g % 16 : 0];
-      // `at_end`: the group is the first of a partial sum (narrow) or the last (wide).
+      // `at_end`: of its partial sum the group is the first (narrow) or the last (wide).
       const auto add_group = [&](auto at_end) __attribute__((always_inline)) {
 #pragma GCC unroll 4
         for (int v = 0; v < kVectors; ++v) {

@@ -21,10 +21,10 @@ inline constexpr int64_t next_tile(int64_t left, int64_t most) {
 }
 
 /// Floats from one row to the next, of a panel or of inputs: rows a multiple of 4 KiB apart would
-/// share the few lines of one set of the first-level cache. By 2 KiB more the blocks of one row and
-/// the next fill different halves of it.
+/// share the few lines of one set of the first-level cache. Half of that and a line more: blocks of
+/// 2.5 KiB of one row and the next then overlap little in it.
 inline constexpr int64_t stride_of(int64_t cols) {
-  return cols % 1024 == 0 ? cols + 528 : cols;
+  return cols % 1024 == 0 ? cols + 512 + 16 : cols;
 }
 
 // In integers: rows whose partial sums are added up together, one row per lane.

@@ -15,7 +15,8 @@ struct StreamTuning {
   /// AMD's it takes up what the first one needs.
   int64_t prefetch_far;
   /// Rows of a dense matrix read side by side for one token. The sums of one row wait for each
-  /// other, 4 cycles per 16 weights; where the memory is faster than that, two rows fill the time.
+  /// other, 4 cycles per 16 weights; where the memory is faster than that, two rows fill the time
+  /// (on Zen 3 they are faster although it is not).
   int dense_rows;
 };
 /// This CPU's; tests try others. Loops work with a copy: stores to memory might change this one.

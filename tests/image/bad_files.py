@@ -1,4 +1,4 @@
-"""Damaged and hostile pictures: one clear error each, within a second and 256 MiB, whatever they
+"""Damaged and hostile pictures: one clear error each, within a second (see below) and 256 MiB, whatever they
 say about themselves. Sound ones that are as large as they may be: within 256 MiB, decoded, resized
 and cut into patches. Run: bad_files.py IMAGE_PROBE
 

@@ -20,7 +20,7 @@ class EveryIsaAttention : public testing::TestWithParam<std::string> {
 };
 
 std::vector<std::string> attention_names() {
-  std::vector<std::string> names = isa_names();
+  std::vector<std::string> names = table_names();
   std::erase(names, "emulated4");  // has the tiles of the scalar kernels
   return names;
 }

@@ -12,7 +12,7 @@ namespace {
 
 class EveryIsa : public testing::TestWithParam<std::string> {
  protected:
-  const Kernels& k() const { return table_of(GetParam()); }
+  const Kernels& k() const { return kernels_for(GetParam()); }
 };
 
 INSTANTIATE_TEST_SUITE_P(Elementwise, EveryIsa, testing::ValuesIn(isa_names()),

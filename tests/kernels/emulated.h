@@ -1,5 +1,5 @@
 // The kernels over vectors emulated in plain C++ with the registers and tiles of instruction sets
-// that not every machine has: their logic and tails are tested on all of them.
+// that not every machine has: their logic and tails are tested on every x86 machine.
 #pragma once
 
 #include <vector>

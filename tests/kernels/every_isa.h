@@ -10,25 +10,25 @@
 
 namespace octavo {
 
-/// The instruction sets of this CPU, and those emulated.
-inline std::vector<const Kernels*> every_table() {
-  std::vector<const Kernels*> tables = emulated_kernels();
-  for (const std::string_view isa : available_isas()) tables.push_back(&kernels_for(isa));
-  return tables;
-}
-
 inline std::vector<std::string> isa_names() {
   std::vector<std::string> names;
-  for (const Kernels* table : every_table()) names.emplace_back(table->name);
+  for (const std::string_view name : available_isas()) names.emplace_back(name);
   return names;
 }
 
-/// The table of one of isa_names().
+/// The same and the emulated ones, for kernels with tiles.
+inline std::vector<std::string> table_names() {
+  std::vector<std::string> names = isa_names();
+  for (const Kernels* table : emulated_kernels()) names.emplace_back(table->name);
+  return names;
+}
+
+/// One of table_names().
 inline const Kernels& table_of(std::string_view name) {
-  for (const Kernels* table : every_table()) {
+  for (const Kernels* table : emulated_kernels()) {
     if (table->name == name) return *table;
   }
-  return kernels_for(name);  // says what is wrong
+  return kernels_for(name);
 }
 
 inline std::vector<float> random_values(int64_t n, float spread, unsigned seed = 3) {

@@ -140,7 +140,7 @@ void check(const QuantSpec& spec, int64_t rows, int64_t cols, SideDtype side,
   EXPECT_LE(Accuracy::relative(error.against_read, error.total), 1e-6) << what;
   EXPECT_LE(error.worst, 1) << what;
 
-  for (const std::string& isa : isa_names()) {
+  for (const std::string& isa : table_names()) {
     const Kernels& k = table_of(isa);
     const IntegerInputs own(k, inputs, cols);
     for (const int64_t tokens : batches) {
@@ -224,7 +224,7 @@ void check_codes(const Sample& s, const Weight& weight) {
   const int mask = (1 << s.view.spec.bits) - 1;
   Rows inputs(static_cast<size_t>(cols), std::vector<float>(static_cast<size_t>(cols)));
   for (int64_t c = 0; c < cols; ++c) inputs[c][c] = 1.0f;
-  for (const std::string& isa : isa_names()) {
+  for (const std::string& isa : table_names()) {
     const Kernels& k = table_of(isa);
     const IntegerInputs x(k, inputs, cols);
     for (const int64_t tokens : {1, 2, 4, 64}) {
@@ -306,7 +306,7 @@ TEST(MatmulInteger, SumsOfAGroupDoNotOverflow) {
       stored_sample(default_spec(QuantMode::kMxfp8), 17, 64, SideDtype::kBF16, weight, scales, {});
   for (const float value : {1.0f, -1.0f}) {
     const Rows inputs(5, std::vector<float>(64, value));
-    for (const std::string& isa : isa_names()) {
+    for (const std::string& isa : table_names()) {
       const Kernels& k = table_of(isa);
       const IntegerInputs x(k, inputs, 64);
       for (const size_t tokens : {1, 4, 5}) {
@@ -327,7 +327,7 @@ TEST(MatmulInteger, OneBadInputSpoilsItsOwnOutputsOnly) {
     bad[1][cols - 1] = std::numeric_limits<float>::quiet_NaN();
     bad[2][0] = std::numeric_limits<float>::infinity();
     const Rows expected = reference_outputs(s, IntegerInputs(kernels_for("scalar"), good, cols));
-    for (const std::string& isa : isa_names()) {
+    for (const std::string& isa : table_names()) {
       const Kernels& k = table_of(isa);
       const IntegerInputs x(k, bad, cols);
       for (const size_t tokens : {3, 4, 6}) {
@@ -349,7 +349,7 @@ TEST(MatmulInteger, ZeroInputsGiveZero) {
     const int64_t cols = 3 * spec.group_size;
     const Sample s = quantised_sample(spec, 5, cols, SideDtype::kBF16);
     const Rows zeros(5, std::vector<float>(static_cast<size_t>(padded(cols))));
-    for (const std::string& isa : isa_names()) {
+    for (const std::string& isa : table_names()) {
       const IntegerInputs x(table_of(isa), zeros, cols);
       for (const size_t tokens : {1, 5}) {
         const std::span rows = std::span(x.rows).first(tokens);

@@ -44,7 +44,7 @@ double relative_error(const Sample& s, const Rows& inputs, const Rows& outputs) 
 }
 
 void check(const Sample& sample, const std::string& what) {
-  for (const std::string& isa : isa_names()) {
+  for (const std::string& isa : table_names()) {
     const Kernels& k = table_of(isa);
     for (const int64_t tokens : {1, 2, 3, 4, 5, 9}) {
       const auto inputs = random_inputs(tokens, sample.view.cols);
@@ -104,7 +104,7 @@ TEST(Matmul, FloatModes) {
 /// against double, and against each token alone, bit by bit.
 void check_panels(const Sample& sample, int64_t tokens) {
   const auto inputs = random_inputs(tokens, sample.view.cols);
-  for (const std::string& isa : isa_names()) {
+  for (const std::string& isa : table_names()) {
     const auto what = fmt::format("{} {}x{} {}", isa, sample.view.rows, sample.view.cols, tokens);
     const auto outputs = multiply(table_of(isa), sample.view, inputs);
     EXPECT_LE(relative_error(sample, inputs, outputs), 1e-6) << what;
@@ -124,6 +124,10 @@ TEST(Matmul, DensePanels) {
   for (const int64_t cols : {1023, 1024, 1041, 2100, 8200}) {
     check_panels(dense_sample(MatrixFormat::kBF16, 19, cols), 8);
   }
+  // More than one block of columns and more tokens than are summed up at once.
+  for (const int64_t tokens : {49, 100}) {
+    check_panels(dense_sample(MatrixFormat::kBF16, 19, 2100), tokens);
+  }
 }
 
 TEST(Matmul, QuantisedPanels) {
@@ -141,7 +145,7 @@ TEST(Matmul, SameBitsWithAnyStreamTuning) {
   const auto dense = dense_sample(MatrixFormat::kBF16, 9, 4200);
   const auto quantised =
       quantised_sample(default_spec(QuantMode::kMxfp8), 9, 32 * 40, SideDtype::kBF16);
-  for (const std::string& isa : isa_names()) {
+  for (const std::string& isa : table_names()) {
     for (const Sample* sample : {&dense, &quantised}) {
       const auto input = random_inputs(1, sample->view.cols);
       const auto expected = multiply(table_of(isa), sample->view, input);
@@ -174,7 +178,7 @@ TEST(Matmul, EveryMxfp8CodeAndScaleDecodesLikeTheReference) {
                      weight.data(),
                      scales.data(),
                      nullptr};
-  for (const std::string& isa : isa_names()) {
+  for (const std::string& isa : table_names()) {
     for (int64_t r = 0; r < 256; ++r) {
       std::vector<float> row(256), sides(32);
       table_of(isa).decode_row(m, r, 1.0f, row.data(), sides.data());

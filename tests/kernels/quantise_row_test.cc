@@ -16,7 +16,7 @@ constexpr float kInf = std::numeric_limits<float>::infinity();
 
 class EveryIsaQuantise : public testing::TestWithParam<std::string> {
  protected:
-  const Kernels& k() const { return table_of(GetParam()); }
+  const Kernels& k() const { return kernels_for(GetParam()); }
 };
 
 INSTANTIATE_TEST_SUITE_P(QuantiseRow, EveryIsaQuantise, testing::ValuesIn(isa_names()),

@@ -91,8 +91,8 @@ struct Ints {
   }
 
   /// Codes 16 * quarter to 16 * quarter + 15 of 16 blocks of a byte per code, as pairs: lane r of
-  /// pairs[i] holds codes 2 i and 2 i + 1 of block r. Transposed as bytes, which are half of what
-  /// they become, on the way from memory.
+  /// pairs[i] holds codes 2 i and 2 i + 1 of block r. Transposed while still bytes: half as many
+  /// registers as 16-bit codes.
   template <bool kE4m3>
   [[gnu::always_inline]] static void byte_pairs(const uint8_t* const (&blocks)[16], int quarter,
                                                 Ints (&pairs)[8]) {

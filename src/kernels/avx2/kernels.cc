@@ -8,6 +8,9 @@
 
 namespace octavo {
 
+static_assert(kBytePairs<avx2::Vec, IntegerMxfp8<avx2::Vec>> &&
+              kBytePairs<avx2::Vec, IntegerAffine<avx2::Vec, 8>>);
+
 const Kernels& avx2_kernels() {
   static constexpr Kernels kTable = make_kernels<avx2::Vec>("avx2");
   return kTable;
