@@ -170,9 +170,14 @@ TEST_P(EveryIsaAttention, TilesMatchDouble) {
 
 TEST_P(EveryIsaAttention, BitsDoNotDependOnTheTile) {
   constexpr int64_t kDim = 48, kPositions = 1200;
+  // Emulated vectors are slow, and a few cases reach every tile.
+  const bool few = GetParam().starts_with("emulated");
   for (const KvFormat format : kFormats) {
+    if (few && format != KvFormat::kBF16) continue;
     for (const int64_t group : {1, 2, 3, 8}) {
+      if (few && group < 3) continue;
       for (const int64_t window : {0, 100, 1024}) {
+        if (few && window != 100) continue;
         const Head head(k(), format, kDim, kPositions);
         const auto queries = random_values(kPositions * group * kDim, 0.7f);
         for (const auto& [first, positions] :
