@@ -16,7 +16,7 @@ namespace {
 
 constexpr size_t kElements = 1024;
 
-/// About a microsecond on one core: a chain of additions, which the compiler must keep.
+/// Some microseconds on one core: a chain of additions, which the compiler must keep.
 const auto work = [](size_t begin, size_t end) {
   for (; begin != end; ++begin) {
     uint64_t sum = begin;
