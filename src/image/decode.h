@@ -37,8 +37,8 @@ struct ImageLimits {
 
 /// Decodes a picture; the format is told by its content, a GIF gives its first frame. The picture
 /// is turned as its EXIF says, alpha is dropped but a single transparent colour becomes white,
-/// 16-bit channels keep their high byte. Throws kBadFile naming `source`: damaged, cut short, beyond
-/// the limits, or no picture.
+/// 16-bit channels keep their high byte. Throws kBadFile naming `source`: damaged, cut short,
+/// beyond the limits, or no picture.
 Image decode_image(std::span<const std::byte> bytes, const std::string& source,
                    const ImageLimits& limits = {});
 
