@@ -179,9 +179,10 @@ TEST(Matmul, EveryMxfp8CodeAndScaleDecodesLikeTheReference) {
                      scales.data(),
                      nullptr};
   for (const std::string& isa : table_names()) {
+    const Kernels& k = table_of(isa);
     for (int64_t r = 0; r < 256; ++r) {
       std::vector<float> row(256), sides(32);
-      table_of(isa).decode_row(m, r, 1.0f, row.data(), sides.data());
+      k.decode_row(m, r, 1.0f, row.data(), sides.data());
       for (int i = 0; i < 256; ++i) {
         const float want = expected[r * 256 + i];
         if (std::isnan(want)) {

@@ -166,6 +166,13 @@ struct Ints {
                                 _mm256_unpackhi_epi8(power_low, power_high));
   }
 
+  /// Unsigned bytes as 16 bits each.
+  static void widen(__m256i bytes, __m256i& first, __m256i& second) {
+    const __m256i zero = _mm256_setzero_si256();
+    first = _mm256_unpacklo_epi8(bytes, zero);
+    second = _mm256_unpackhi_epi8(bytes, zero);
+  }
+
   template <bool kE4m3>
   [[gnu::always_inline]] static void byte_pairs8(const uint8_t* const* blocks, int offset,
                                                  __m256i (&pairs)[8]) {
@@ -186,8 +193,7 @@ struct Ints {
       if constexpr (kE4m3) {
         e4m3(quads[i], first, second);
       } else {
-        first = _mm256_unpacklo_epi8(quads[i], _mm256_setzero_si256());
-        second = _mm256_unpackhi_epi8(quads[i], _mm256_setzero_si256());
+        widen(quads[i], first, second);
       }
       const __m256 x = _mm256_castsi256_ps(first), y = _mm256_castsi256_ps(second);
       pairs[2 * i] = _mm256_castps_si256(_mm256_shuffle_ps(x, y, 0x88));
@@ -215,10 +221,7 @@ struct Ints {
   template <int kBits>
   static void codes32(const uint8_t* p, __m256i& first, __m256i& second) {
     if constexpr (kBits == 8 || kBits == 4) {
-      const __m256i bytes = kBits == 8 ? load256(p) : nibbles(p);
-      const __m256i zero = _mm256_setzero_si256();
-      first = _mm256_unpacklo_epi8(bytes, zero);
-      second = _mm256_unpackhi_epi8(bytes, zero);
+      widen(kBits == 8 ? load256(p) : nibbles(p), first, second);
     } else {
       first = spread<kBits>(p, p + 2 * kBits);
       second = spread<kBits>(p + kBits, p + 3 * kBits);
