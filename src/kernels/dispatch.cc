@@ -51,7 +51,7 @@ const std::vector<Isa>& isas() {
 
 #if defined(__x86_64__)
 // The rest of amdfam19h is Zen 4; the last line was measured on Zen 5 and serves all others.
-StreamTuning stream_tuning = __builtin_cpu_is("intel")       ? StreamTuning{2048, 12288, 1}
+StreamTuning stream_tuning = __builtin_cpu_is("intel")       ? StreamTuning{2048, 12288, 4}
                              : __builtin_cpu_is("znver3")    ? StreamTuning{4096, 0, 2}
                              : __builtin_cpu_is("amdfam19h") ? StreamTuning{2048, 0, 1}
                                                              : StreamTuning{12288, 0, 2};

@@ -221,15 +221,19 @@ void matmul_fused(const MatrixView& m, int64_t row_begin, int64_t row_end, const
   }
 }
 
-/// One token: two rows at a time where that is faster (StreamTuning), always where weights have to
-/// be decoded. Otherwise inputs that fill more than half of a first-level cache of 32 KiB are read
-/// once for four rows, if there are registers for the sums, and else one row after the other is the
-/// better stream.
+/// One token: as many rows at a time as StreamTuning says, at least two where weights have to be
+/// decoded; four only where a vector is one register. Otherwise inputs that fill more than half of a
+/// first-level cache of 32 KiB are read once for four rows, if there are registers for the sums, and
+/// else one row after the other is the better stream.
 template <class V, class Format, int kTokens>
 void matmul_few(const MatrixView& m, int64_t row_begin, int64_t row_end, const float* const* x,
                 float* const* y, float* sides) {
   if constexpr (kTokens == 1) {
-    if (m.format == MatrixFormat::kQuantised || stream_tuning.dense_rows == 2) {
+    const int rows = stream_tuning.rows_together;
+    if (V::kParts == 1 && rows == 4) {
+      return matmul_fused<V, Format, 4, 1>(m, row_begin, row_end, x, y, sides);
+    }
+    if (m.format == MatrixFormat::kQuantised || rows > 1) {
       return matmul_fused<V, Format, 2, 1>(m, row_begin, row_end, x, y, sides);
     }
   }

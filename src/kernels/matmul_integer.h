@@ -347,7 +347,10 @@ void fill_panel(const Row* rows, int64_t row_bytes, int64_t blocks, int64_t widt
 /// Whether the instruction set has a faster way for formats whose codes are bytes.
 template <class V, class F>
 constexpr bool kBytePairs =
-    F::kBlockBytes == kIntegerBlock && requires { &V::Ints::template byte_pairs<false>; };
+    F::kBlockBytes == kIntegerBlock &&
+    requires(const uint8_t* const (&blocks)[16], void (*store)(int, typename V::Ints)) {
+      V::Ints::template byte_pairs<false>(blocks, store);
+    };
 
 /// fill_panel for them.
 template <class V, class F>
@@ -365,14 +368,11 @@ void fill_panel_of_bytes(const Row* rows, int64_t row_bytes, int64_t blocks, int
       std::memcpy(copies[i], from[i], static_cast<size_t>(rows[i].cols - b * kIntegerBlock));
       from[i] = copies[i];
     }
-    for (int quarter = 0; quarter < 4; ++quarter) {
-      Ints part[8];
-      Ints::template byte_pairs<F::kE4m3>(from, quarter, part);
-      for (int i = 0; i < 8; ++i) {
-        const int half = quarter / 2, slot = quarter % 2 * 8 + i;
-        part[i].store(pairs + ((b * 2 + half) * 16 + slot) * width);
-      }
-    }
+    int32_t* const block = pairs + b * 32 * width;
+    Ints::template byte_pairs<F::kE4m3>(
+        from, [&](int i, const Ints& pair) __attribute__((always_inline)) {
+          pair.store(block + i * width);
+        });
   }
 }
 

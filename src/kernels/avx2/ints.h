@@ -90,16 +90,17 @@ struct Ints {
     e4m3(load256(p + 32), first.high, second.high);
   }
 
-  /// Codes 16 * quarter to 16 * quarter + 15 of 16 blocks of a byte per code, as pairs: lane r of
-  /// pairs[i] holds codes 2 i and 2 i + 1 of block r. Transposed while still bytes: half as many
-  /// registers as 16-bit codes.
-  template <bool kE4m3>
-  [[gnu::always_inline]] static void byte_pairs(const uint8_t* const (&blocks)[16], int quarter,
-                                                Ints (&pairs)[8]) {
-    __m256i low[8], high[8];
-    byte_pairs8<kE4m3>(blocks, 16 * quarter, low);
-    byte_pairs8<kE4m3>(blocks + 8, 16 * quarter, high);
-    for (int i = 0; i < 8; ++i) pairs[i] = {low[i], high[i]};
+  /// 16 blocks of a byte per code, as pairs: store(i, v) for i < 32, where lane r of v holds pair i
+  /// of block r. Transposed while still bytes: half as many registers as 16-bit codes.
+  template <bool kE4m3, class Store>
+  [[gnu::always_inline]] static void byte_pairs(const uint8_t* const (&blocks)[16],
+                                                const Store& store) {
+    for (int quarter = 0; quarter < 4; ++quarter) {
+      __m256i low[8], high[8];
+      byte_pairs8<kE4m3>(blocks, 16 * quarter, low);
+      byte_pairs8<kE4m3>(blocks + 8, 16 * quarter, high);
+      for (int i = 0; i < 8; ++i) store(8 * quarter + i, Ints{low[i], high[i]});
+    }
   }
 
   /// 64 codes of E2M1 as this many times their value.
