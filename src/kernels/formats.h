@@ -34,10 +34,13 @@ V read_sides(const uint8_t* p, int64_t first, int64_t count, int64_t size, const
   return read(copy);
 }
 
+// Each format has load(row, c), its chunk `c`, and kChunkBytes, the bytes of the codes of one.
+
 /// Chunk `c` of a dense row whose elements take `kBytes`; the tail past `cols`
 /// reads as zero and is never touched in memory.
 template <class V, int kBytes, V (*kLoad)(const uint8_t*)>
 struct Dense {
+  static constexpr int64_t kChunkBytes = 16 * kBytes;
   [[gnu::always_inline]] static V load(const Row& row, int64_t c) {
     const int64_t left = row.cols - c * 16;
     if (left >= 16) [[likely]]
@@ -64,6 +67,7 @@ V affine_sides(const uint8_t* p, SideDtype dtype, int64_t first, int64_t count) 
 
 template <class V, int kBits>
 struct Affine {
+  static constexpr int64_t kChunkBytes = 2 * kBits;
   [[gnu::always_inline]] static V load(const Row& row, int64_t c) {
     const int64_t group = c >> row.chunk_shift;
     return V::fma(V::template load_codes<kBits>(row.weight + c * 2 * kBits),
@@ -79,6 +83,7 @@ struct Affine {
 
 template <class V>
 struct Mxfp8 {
+  static constexpr int64_t kChunkBytes = 16;
   [[gnu::always_inline]] static V load(const Row& row, int64_t c) {
     return V::load_e4m3_256th(row.weight + c * 16) * V::broadcast(row.scale_values[c >> 1]);
   }
@@ -89,6 +94,7 @@ struct Mxfp8 {
 
 template <class V>
 struct Mxfp4 {
+  static constexpr int64_t kChunkBytes = 8;
   [[gnu::always_inline]] static V load(const Row& row, int64_t c) {
     return V::load_e2m1(row.weight + c * 8) * V::broadcast(row.scale_values[c >> 1]);
   }
@@ -99,6 +105,7 @@ struct Mxfp4 {
 
 template <class V>
 struct Nvfp4 {
+  static constexpr int64_t kChunkBytes = 8;
   [[gnu::always_inline]] static V load(const Row& row, int64_t c) {
     return V::load_e2m1(row.weight + c * 8) * V::broadcast(row.scale_values[c]);
   }

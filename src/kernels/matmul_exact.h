@@ -35,13 +35,13 @@ template <class V, class Format, int kRows, int kTokens>
 #pragma GCC unroll 4
     for (int t = 0; t < kTokens; ++t) sums[r][t] = V::zero();
   }
-  const int64_t step = row_bytes / (chunks > 0 ? chunks : 1);  // bytes of a chunk, rounded down
   const StreamTuning tuning = stream_tuning;
   for (int64_t c = 0; c < chunks; ++c) {
-    if ((c & 3) == 0) {
-      // In the order of the addresses, as the memory likes it: as far ahead as the last row needs.
-      prefetch_stream(tuning, rows[0].weight + c * step * kRows + (kRows - 1) * row_bytes,
-                      4 * step * kRows);
+    // In the order of the addresses, as the memory likes it: as far ahead as the last row needs.
+    constexpr int64_t kBytes = Format::kChunkBytes * kRows, kEvery = kBytes >= 64 ? 1 : 64 / kBytes;
+    if (c % kEvery == 0) {
+      prefetch_stream(tuning, rows[0].weight + c * kBytes + (kRows - 1) * row_bytes,
+                      kBytes * kEvery);
     }
 #pragma GCC unroll 4
     for (int r = 0; r < kRows; ++r) {
@@ -222,9 +222,9 @@ void matmul_fused(const MatrixView& m, int64_t row_begin, int64_t row_end, const
 }
 
 /// One token: as many rows at a time as StreamTuning says, at least two where weights have to be
-/// decoded; four only where a vector is one register. Otherwise inputs that fill more than half of a
-/// first-level cache of 32 KiB are read once for four rows, if there are registers for the sums, and
-/// else one row after the other is the better stream.
+/// decoded; four only where a vector is one register. Otherwise inputs that fill more than half of
+/// a first-level cache of 32 KiB are read once for four rows, if there are registers for the sums,
+/// and else one row after the other is the better stream.
 template <class V, class Format, int kTokens>
 void matmul_few(const MatrixView& m, int64_t row_begin, int64_t row_end, const float* const* x,
                 float* const* y, float* sides) {
@@ -257,7 +257,6 @@ void matmul_format(const MatrixView& m, int64_t row_begin, int64_t row_end, cons
   if (tokens == 2) return matmul_few<V, Format, 2>(m, row_begin, row_end, x, y, scratch);
   if (tokens == 3) return matmul_few<V, Format, 3>(m, row_begin, row_end, x, y, scratch);
   if (tokens == 4) return matmul_few<V, Format, 4>(m, row_begin, row_end, x, y, scratch);
-  const int64_t step = m.weight_row_bytes() / (chunks > 0 ? chunks : 1);  // rounded down
   const StreamTuning tuning = stream_tuning;
   for (int64_t r = row_begin; r < row_end; r += panel) {
     const int64_t count = row_end - r < panel ? row_end - r : panel;
@@ -265,7 +264,9 @@ void matmul_format(const MatrixView& m, int64_t row_begin, int64_t row_end, cons
       Row row = row_of<V>(m, r + i);
       decode_sides<V, Format>(row, groups, sides);
       for (int64_t c = 0; c < chunks; ++c) {
-        if ((c & 3) == 0) prefetch_stream(tuning, row.weight + c * step, 4 * step);
+        if ((c & 3) == 0) {
+          prefetch_stream(tuning, row.weight + c * Format::kChunkBytes, 4 * Format::kChunkBytes);
+        }
         Format::load(row, c).store(scratch + i * stride + c * 16);
       }
     }

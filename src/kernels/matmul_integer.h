@@ -49,16 +49,30 @@ struct LaneSides {
 template <class F>
 constexpr int kStepBlocks = F::kHalfGroups ? 4 : 8;
 
+/// The fewest blocks whose bytes are whole cache lines.
+template <class F>
+constexpr int kLineBlocks = [] {
+  int blocks = 1;
+  while (blocks * F::kBlockBytes % 64 != 0) blocks *= 2;
+  return blocks;
+}();
+
 template <class V, class F, int kTokens>
 struct RowSums {
   using Ints = typename V::Ints;
+  /// For one token line by line: asked for in one go, the lines of a step keep its own loads
+  /// waiting. With more tokens there is time for that (measured: 6 % faster, 3 % slower).
+  static constexpr int kPrefetchBlocks = kTokens == 1 ? kLineBlocks<F> : kStepBlocks<F>;
+
   const Row& row;
   const IntegerRow* x;
   int64_t blocks;
+  StreamTuning tuning;
 
   /// Sums over the whole blocks [b, b + kBlocks) of the products of each token.
   template <int kBlocks>
   [[gnu::always_inline]] void sums(int64_t b, Ints* out) const {
+    if constexpr (kBlocks == kPrefetchBlocks) F::prefetch(tuning, row, b, kBlocks);
     if constexpr (kBlocks == 1) {
       block_sums<false>(b, out);
     } else {
@@ -173,7 +187,7 @@ template <class V, class F, int kTokens>
                                                 int64_t token_stride) {
   using Ints = typename V::Ints;
   constexpr int kStep = kStepBlocks<F>;
-  const RowSums<V, F, kTokens> part{row, x, blocks};
+  const RowSums<V, F, kTokens> part{row, x, blocks, stream_tuning};
   const int64_t whole = row.whole_blocks ? blocks : blocks - 1;
   const int64_t steps = (blocks + kStep - 1) / kStep;
   V total[kTokens];
@@ -183,10 +197,10 @@ template <class V, class F, int kTokens>
   for (int64_t step = 0; step < steps; ++step) {
     Ints sums[kTokens];
     const int64_t b = step * kStep;
-    F::prefetch(tuning, row, b, kStep);
     if (b + kStep <= whole) {
       part.template sums<kStep>(b, sums);
     } else {
+      F::prefetch(tuning, row, b, kStep);
       part.template sums_at_end<kStep>(b, sums);
     }
     const int64_t piece = step & ((1 << plan.shift) - 1), first = step * 16 >> plan.shift;
@@ -370,9 +384,8 @@ void fill_panel_of_bytes(const Row* rows, int64_t row_bytes, int64_t blocks, int
     }
     int32_t* const block = pairs + b * 32 * width;
     Ints::template byte_pairs<F::kE4m3>(
-        from, [&](int i, const Ints& pair) __attribute__((always_inline)) {
-          pair.store(block + i * width);
-        });
+        from, [&](int i, const Ints& pair)
+                  __attribute__((always_inline)) { pair.store(block + i * width); });
   }
 }
 

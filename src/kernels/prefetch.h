@@ -14,9 +14,9 @@ struct StreamTuning {
   /// The same for a second prefetch, into the second cache only; 0: none. It helps Intel's CPUs; on
   /// AMD's it takes up what the first one needs.
   int64_t prefetch_far;
-  /// Rows of an f32 product read side by side for one token: 1, 2 or 4. The sums of one row wait for
-  /// each other, 4 cycles per 16 weights; where the memory is faster than that, more rows fill the
-  /// time (on Zen 3 and Emerald Rapids they are faster although it is not).
+  /// Rows of an f32 product read side by side for one token: 1, 2 or 4. The sums of one row wait
+  /// for each other, 4 cycles per 16 weights; where the memory is faster than that, more rows fill
+  /// the time (on Zen 3 and Emerald Rapids they are faster although it is not).
   int rows_together;
 };
 /// This CPU's; tests try others. Loops work with a copy: stores to memory might change this one.

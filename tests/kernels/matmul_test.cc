@@ -150,9 +150,8 @@ TEST(Matmul, SameBitsWithAnyStreamTuning) {
       const auto input = random_inputs(1, sample->view.cols);
       const auto expected = multiply(table_of(isa), sample->view, input);
       EXPECT_LE(relative_error(*sample, input, expected), 1e-6) << isa;
-      for (const StreamTuning& tuning :
-           {StreamTuning{2048, 12288, 1}, StreamTuning{0, 0, 1}, StreamTuning{12288, 0, 2},
-            StreamTuning{2048, 12288, 4}}) {
+      for (const StreamTuning& tuning : {StreamTuning{2048, 12288, 1}, StreamTuning{0, 0, 1},
+                                         StreamTuning{12288, 0, 2}, StreamTuning{2048, 12288, 4}}) {
         stream_tuning = tuning;
         EXPECT_EQ(multiply(table_of(isa), sample->view, input), expected) << isa;
       }

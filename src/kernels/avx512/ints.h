@@ -130,17 +130,17 @@ struct Ints {
     }
   }
 
-  /// 64 codes of E2M1 as this many times their value: twice, in the high byte.
-  static constexpr int kE2m1Unit = 512;
+  /// 64 codes of E2M1 as this many times their value: words from a table, found by the low five
+  /// bits of an index, of which one belongs to the neighbour.
+  static constexpr int kE2m1Unit = 2;
   static void e2m1(const uint8_t* p, Ints& first, Ints& second) {
-    const __m512i table = _mm512_broadcast_i32x4(
-        _mm_setr_epi8(0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12));
+    alignas(64) static constexpr int16_t kTwice[32] = {0,  1,  2,  3,  4,   6,  8,  12, 0,  -1, -2,
+                                                       -3, -4, -6, -8, -12, 0,  1,  2,  3,  4,  6,
+                                                       8,  12, 0,  -1, -2,  -3, -4, -6, -8, -12};
+    const __m512i table = _mm512_load_si512(kTwice);
     const __m512i pairs = nibble_pairs(p);
-    const __m512i nibbles =
-        _mm512_and_si512(_mm512_or_si512(pairs, _mm512_slli_epi16(pairs, 4)), _mm512_set1_epi8(15));
-    const __m512i twice = _mm512_shuffle_epi8(table, nibbles);
-    first.v = evens_up(twice);
-    second.v = odds_up(twice);
+    first.v = _mm512_permutexvar_epi16(pairs, table);
+    second.v = _mm512_permutexvar_epi16(_mm512_srli_epi16(pairs, 4), table);
   }
 
   /// 64 unsigned codes of kBits bits; reads up to 8 bytes past them unless
@@ -186,8 +186,12 @@ struct Ints {
 
   // Bytes of even and odd elements as words, in the low or in the high byte.
   static __m512i evens(__m512i bytes) { return _mm512_and_si512(bytes, _mm512_set1_epi16(0x00ff)); }
-  static __m512i odds(__m512i bytes) { return _mm512_maddubs_epi16(bytes, _mm512_set1_epi16(0x0100)); }
-  static __m512i evens_up(__m512i bytes) { return _mm512_mullo_epi16(bytes, _mm512_set1_epi16(256)); }
+  static __m512i odds(__m512i bytes) {
+    return _mm512_maddubs_epi16(bytes, _mm512_set1_epi16(0x0100));
+  }
+  static __m512i evens_up(__m512i bytes) {
+    return _mm512_mullo_epi16(bytes, _mm512_set1_epi16(256));
+  }
   static __m512i odds_up(__m512i bytes) {
     return _mm512_and_si512(bytes, _mm512_set1_epi16(static_cast<int16_t>(0xff00)));
   }
