@@ -413,7 +413,6 @@ template <class V, bool kHalf, bool kBiased, int kTokens, int kVectors>
   constexpr bool kNarrow = V::kPanelVectors == 1;
   constexpr int64_t kStep = kNarrow ? 1 : 16;
   alignas(64) float partials[kNarrow ? 16 : 1][kTokens * kWidth];
-  if constexpr (!kNarrow) std::memset(partials, 0, sizeof partials);
   for (int64_t r = 0; r < kStep && r < groups; ++r) {
     for (int64_t g = r; g < groups; g += kStep) {
       // Otherwise g++ moves the partial sums to and from a copy of theirs in every round.
@@ -443,8 +442,8 @@ template <class V, bool kHalf, bool kBiased, int kTokens, int kVectors>
       }
       const int64_t side = kHalf ? g : g >> shift;
       float* const partial_sums = partials[kNarrow ? g % 16 : 0];
-      // `at_end`: of its partial sum the group is the first (narrow) or the last (wide).
-      const auto add_group = [&](auto at_end) __attribute__((always_inline)) {
+      // `first` and `last`: of the groups of its partial sum.
+      const auto add_group = [&](auto first, auto last) __attribute__((always_inline)) {
 #pragma GCC unroll 4
         for (int v = 0; v < kVectors; ++v) {
           const V scale = V::load(panel.scales + side * kWidth + v * 16);
@@ -452,26 +451,28 @@ template <class V, bool kHalf, bool kBiased, int kTokens, int kVectors>
           for (int t = 0; t < kTokens; ++t) {
             float* partial = partial_sums + t * kWidth + v * 16;
             V sum = V::fused(acc[t][v].to_float() * V::broadcast(x[t].scales[input]), scale,
-                             kNarrow && at_end ? V::zero() : V::load(partial));
+                             first ? V::zero() : V::load(partial));
             if constexpr (kBiased) {
               const V bias = V::load(panel.biases + side * kWidth + v * 16);
               sum = V::fused(bias, V::broadcast(x[t].sums[input]), sum);
             }
-            if constexpr (!kNarrow && at_end) {
+            if constexpr (!kNarrow && last) {
               float* total = sums + t * kWidth + v * 16;
               (V::load(total) + sum).store(total);
-              V::zero().store(partial);
             } else {
               sum.store(partial);
             }
           }
         }
       };
-      // Two loops: asked in the loop for each sum, the same question costs a tenth of the speed.
-      if (kNarrow ? g >= 16 : g + 16 < groups) {
-        add_group(std::false_type());
+      // Loops of their own: asked for each sum, the same questions cost a tenth of the speed.
+      constexpr std::true_type yes;
+      constexpr std::false_type no;
+      const bool first = g < 16, last = !kNarrow && g + 16 >= groups;
+      if (first) {
+        last ? add_group(yes, yes) : add_group(yes, no);
       } else {
-        add_group(std::true_type());
+        last ? add_group(no, yes) : add_group(no, no);
       }
     }
   }
