@@ -186,12 +186,8 @@ struct Ints {
 
   // Bytes of even and odd elements as words, in the low or in the high byte.
   static __m512i evens(__m512i bytes) { return _mm512_and_si512(bytes, _mm512_set1_epi16(0x00ff)); }
-  static __m512i odds(__m512i bytes) {
-    return _mm512_maddubs_epi16(bytes, _mm512_set1_epi16(0x0100));
-  }
-  static __m512i evens_up(__m512i bytes) {
-    return _mm512_mullo_epi16(bytes, _mm512_set1_epi16(256));
-  }
+  static __m512i odds(__m512i bytes) { return _mm512_srli_epi16(bytes, 8); }
+  static __m512i evens_up(__m512i bytes) { return _mm512_slli_epi16(bytes, 8); }
   static __m512i odds_up(__m512i bytes) {
     return _mm512_and_si512(bytes, _mm512_set1_epi16(static_cast<int16_t>(0xff00)));
   }
