@@ -44,9 +44,9 @@ struct Dense {
   [[gnu::always_inline]] static V load(const Row& row, int64_t c) {
     const int64_t left = row.cols - c * 16;
     if (left >= 16) [[likely]]
-      return kLoad(row.weight + c * 16 * kBytes);
-    uint8_t tail[16 * kBytes] = {};
-    std::memcpy(tail, row.weight + c * 16 * kBytes, static_cast<size_t>(left * kBytes));
+      return kLoad(row.weight + c * kChunkBytes);
+    uint8_t tail[kChunkBytes] = {};
+    std::memcpy(tail, row.weight + c * kChunkBytes, static_cast<size_t>(left * kBytes));
     return kLoad(tail);
   }
 };
@@ -70,7 +70,7 @@ struct Affine {
   static constexpr int64_t kChunkBytes = 2 * kBits;
   [[gnu::always_inline]] static V load(const Row& row, int64_t c) {
     const int64_t group = c >> row.chunk_shift;
-    return V::fma(V::template load_codes<kBits>(row.weight + c * 2 * kBits),
+    return V::fma(V::template load_codes<kBits>(row.weight + c * kChunkBytes),
                   V::broadcast(row.scale_values[group]), V::broadcast(row.bias_values[group]));
   }
   static V scales(const Row& row, int64_t first, int64_t count) {
@@ -85,7 +85,8 @@ template <class V>
 struct Mxfp8 {
   static constexpr int64_t kChunkBytes = 16;
   [[gnu::always_inline]] static V load(const Row& row, int64_t c) {
-    return V::load_e4m3_256th(row.weight + c * 16) * V::broadcast(row.scale_values[c >> 1]);
+    return V::load_e4m3_256th(row.weight + c * kChunkBytes) *
+           V::broadcast(row.scale_values[c >> 1]);
   }
   static V scales(const Row& row, int64_t first, int64_t count) {
     return read_sides<V>(row.scales, first, count, 1, V::load_e8m0) * V::broadcast(256.0f);
@@ -96,7 +97,7 @@ template <class V>
 struct Mxfp4 {
   static constexpr int64_t kChunkBytes = 8;
   [[gnu::always_inline]] static V load(const Row& row, int64_t c) {
-    return V::load_e2m1(row.weight + c * 8) * V::broadcast(row.scale_values[c >> 1]);
+    return V::load_e2m1(row.weight + c * kChunkBytes) * V::broadcast(row.scale_values[c >> 1]);
   }
   static V scales(const Row& row, int64_t first, int64_t count) {
     return read_sides<V>(row.scales, first, count, 1, V::load_e8m0);
@@ -107,7 +108,7 @@ template <class V>
 struct Nvfp4 {
   static constexpr int64_t kChunkBytes = 8;
   [[gnu::always_inline]] static V load(const Row& row, int64_t c) {
-    return V::load_e2m1(row.weight + c * 8) * V::broadcast(row.scale_values[c]);
+    return V::load_e2m1(row.weight + c * kChunkBytes) * V::broadcast(row.scale_values[c]);
   }
   static V scales(const Row& row, int64_t first, int64_t count) {
     return read_sides<V>(row.scales, first, count, 1, V::load_e4m3_256th) * V::broadcast(256.0f);

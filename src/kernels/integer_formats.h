@@ -53,8 +53,7 @@ struct IntegerMxfp8 : IntegerCodes<8, true> {
   }
 };
 
-/// Codes of E2M1 are read as V::Ints::kE2m1Unit times their value: a power of two, so that the
-/// bits of the result are the same with any.
+/// Codes of E2M1 are read as twice their value.
 template <class V>
 struct IntegerMxfp4 : IntegerCodes<4, true> {
   static constexpr bool kHalfGroups = false, kBiased = false;
@@ -64,8 +63,7 @@ struct IntegerMxfp4 : IntegerCodes<4, true> {
     with_block<kCheck>(row, b, [&](const uint8_t* p) { V::Ints::e2m1(p, first, second); });
   }
   static V scales(const Row& row, int64_t first, int64_t count) {
-    return read_sides<V>(row.scales, first, count, 1, V::load_e8m0) *
-           V::broadcast(1.0f / V::Ints::kE2m1Unit);
+    return read_sides<V>(row.scales, first, count, 1, V::load_e8m0) * V::broadcast(0.5f);
   }
 };
 
@@ -73,8 +71,7 @@ template <class V>
 struct IntegerNvfp4 : IntegerMxfp4<V> {
   static constexpr bool kHalfGroups = true;
   static V scales(const Row& row, int64_t first, int64_t count) {
-    return read_sides<V>(row.scales, first, count, 1, V::load_e4m3_256th) *
-           V::broadcast(256.0f / V::Ints::kE2m1Unit);
+    return read_sides<V>(row.scales, first, count, 1, V::load_e4m3_256th) * V::broadcast(128.0f);
   }
 };
 

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <algorithm>
-#include <type_traits>
 
 #include "kernels/formats.h"
 #include "kernels/kernels.h"
@@ -35,13 +34,14 @@ template <class V, class Format, int kRows, int kTokens>
 #pragma GCC unroll 4
     for (int t = 0; t < kTokens; ++t) sums[r][t] = V::zero();
   }
+  constexpr int64_t kStepBytes = Format::kChunkBytes * kRows;
+  constexpr int kEvery = pieces_of_lines(kStepBytes);
   const StreamTuning tuning = stream_tuning;
   for (int64_t c = 0; c < chunks; ++c) {
-    // In the order of the addresses, as the memory likes it: as far ahead as the last row needs.
-    constexpr int64_t kBytes = Format::kChunkBytes * kRows, kEvery = kBytes >= 64 ? 1 : 64 / kBytes;
     if (c % kEvery == 0) {
-      prefetch_stream(tuning, rows[0].weight + c * kBytes + (kRows - 1) * row_bytes,
-                      kBytes * kEvery);
+      // In the order of the addresses, as the memory likes it: as far ahead as the last row needs.
+      prefetch_stream(tuning, rows[0].weight + c * kStepBytes + (kRows - 1) * row_bytes,
+                      kEvery * kStepBytes);
     }
 #pragma GCC unroll 4
     for (int r = 0; r < kRows; ++r) {
@@ -221,10 +221,10 @@ void matmul_fused(const MatrixView& m, int64_t row_begin, int64_t row_end, const
   }
 }
 
-/// One token: as many rows at a time as StreamTuning says, at least two where weights have to be
-/// decoded; four only where a vector is one register. Otherwise inputs that fill more than half of
-/// a first-level cache of 32 KiB are read once for four rows, if there are registers for the sums,
-/// and else one row after the other is the better stream.
+/// One token: as many rows at a time as StreamTuning says, but four only where a vector is one
+/// register, and at least two where weights have to be decoded. Otherwise, and for more tokens,
+/// inputs that fill more than half of a first-level cache of 32 KiB are read once for four rows, if
+/// there are registers for the sums, and else one row after the other is the better stream.
 template <class V, class Format, int kTokens>
 void matmul_few(const MatrixView& m, int64_t row_begin, int64_t row_end, const float* const* x,
                 float* const* y, float* sides) {
@@ -233,7 +233,7 @@ void matmul_few(const MatrixView& m, int64_t row_begin, int64_t row_end, const f
     if (V::kParts == 1 && rows == 4) {
       return matmul_fused<V, Format, 4, 1>(m, row_begin, row_end, x, y, sides);
     }
-    if (m.format == MatrixFormat::kQuantised || rows > 1) {
+    if (m.format == MatrixFormat::kQuantised || rows == 2) {
       return matmul_fused<V, Format, 2, 1>(m, row_begin, row_end, x, y, sides);
     }
   }

@@ -17,6 +17,7 @@
 #include "kernels/integer_formats.h"
 #include "kernels/kernels.h"
 #include "kernels/panel_sizes.h"
+#include "kernels/prefetch.h"
 
 namespace octavo {
 namespace {
@@ -49,20 +50,14 @@ struct LaneSides {
 template <class F>
 constexpr int kStepBlocks = F::kHalfGroups ? 4 : 8;
 
-/// The fewest blocks whose bytes are whole cache lines.
-template <class F>
-constexpr int kLineBlocks = [] {
-  int blocks = 1;
-  while (blocks * F::kBlockBytes % 64 != 0) blocks *= 2;
-  return blocks;
-}();
-
 template <class V, class F, int kTokens>
 struct RowSums {
   using Ints = typename V::Ints;
   /// For one token line by line: asked for in one go, the lines of a step keep its own loads
   /// waiting. With more tokens there is time for that (measured: 6 % faster, 3 % slower).
-  static constexpr int kPrefetchBlocks = kTokens == 1 ? kLineBlocks<F> : kStepBlocks<F>;
+  static constexpr int kPrefetchBlocks =
+      kTokens == 1 ? pieces_of_lines(F::kBlockBytes) : kStepBlocks<F>;
+  static_assert(kPrefetchBlocks <= kStepBlocks<F>);
 
   const Row& row;
   const IntegerRow* x;
@@ -193,14 +188,13 @@ template <class V, class F, int kTokens>
   V total[kTokens];
   for (V& sum : total) sum = V::zero();
   V scales = V::zero(), biases = V::zero();
-  const StreamTuning tuning = stream_tuning;
   for (int64_t step = 0; step < steps; ++step) {
     Ints sums[kTokens];
     const int64_t b = step * kStep;
     if (b + kStep <= whole) {
       part.template sums<kStep>(b, sums);
     } else {
-      F::prefetch(tuning, row, b, kStep);
+      F::prefetch(part.tuning, row, b, kStep);
       part.template sums_at_end<kStep>(b, sums);
     }
     const int64_t piece = step & ((1 << plan.shift) - 1), first = step * 16 >> plan.shift;
@@ -412,7 +406,7 @@ template <class V, bool kHalf, bool kBiased, int kTokens, int kVectors>
   constexpr int kQuads = kHalf ? 2 : 4;  // of pairs in a group
   constexpr bool kNarrow = V::kPanelVectors == 1;
   constexpr int64_t kStep = kNarrow ? 1 : 16;
-  alignas(64) float partials[kNarrow ? 16 : 1][kTokens * kWidth];
+  alignas(64) float partials[kNarrow ? 16 : 1][kTokens * kWidth];  // written by a first group
   for (int64_t r = 0; r < kStep && r < groups; ++r) {
     for (int64_t g = r; g < groups; g += kStep) {
       // Otherwise g++ moves the partial sums to and from a copy of theirs in every round.
@@ -442,8 +436,8 @@ template <class V, bool kHalf, bool kBiased, int kTokens, int kVectors>
       }
       const int64_t side = kHalf ? g : g >> shift;
       float* const partial_sums = partials[kNarrow ? g % 16 : 0];
-      // `first` and `last`: of the groups of its partial sum.
-      const auto add_group = [&](auto first, auto last) __attribute__((always_inline)) {
+      // Whether the group starts its partial sum, and whether it finishes it.
+      const auto add_group = [&](auto starts, auto finishes) __attribute__((always_inline)) {
 #pragma GCC unroll 4
         for (int v = 0; v < kVectors; ++v) {
           const V scale = V::load(panel.scales + side * kWidth + v * 16);
@@ -451,12 +445,12 @@ template <class V, bool kHalf, bool kBiased, int kTokens, int kVectors>
           for (int t = 0; t < kTokens; ++t) {
             float* partial = partial_sums + t * kWidth + v * 16;
             V sum = V::fused(acc[t][v].to_float() * V::broadcast(x[t].scales[input]), scale,
-                             first ? V::zero() : V::load(partial));
+                             starts ? V::zero() : V::load(partial));
             if constexpr (kBiased) {
               const V bias = V::load(panel.biases + side * kWidth + v * 16);
               sum = V::fused(bias, V::broadcast(x[t].sums[input]), sum);
             }
-            if constexpr (!kNarrow && last) {
+            if constexpr (finishes) {
               float* total = sums + t * kWidth + v * 16;
               (V::load(total) + sum).store(total);
             } else {
@@ -466,13 +460,16 @@ template <class V, bool kHalf, bool kBiased, int kTokens, int kVectors>
         }
       };
       // Loops of their own: asked for each sum, the same questions cost a tenth of the speed.
-      constexpr std::true_type yes;
-      constexpr std::false_type no;
-      const bool first = g < 16, last = !kNarrow && g + 16 >= groups;
-      if (first) {
-        last ? add_group(yes, yes) : add_group(yes, no);
+      const auto add_started = [&](auto starts) __attribute__((always_inline)) {
+        if constexpr (!kNarrow) {
+          if (g + 16 >= groups) return add_group(starts, std::true_type());
+        }
+        add_group(starts, std::false_type());
+      };
+      if (g < 16) {
+        add_started(std::true_type());
       } else {
-        last ? add_group(no, yes) : add_group(no, no);
+        add_started(std::false_type());
       }
     }
   }

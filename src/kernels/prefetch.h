@@ -14,15 +14,23 @@ struct StreamTuning {
   /// The same for a second prefetch, into the second cache only; 0: none. It helps Intel's CPUs; on
   /// AMD's it takes up what the first one needs.
   int64_t prefetch_far;
-  /// Rows of an f32 product read side by side for one token: 1, 2 or 4. The sums of one row wait
-  /// for each other, 4 cycles per 16 weights; where the memory is faster than that, more rows fill
-  /// the time (on Zen 3 and Emerald Rapids they are faster although it is not).
+  /// Rows of an f32 product read side by side for one token: 1, 2 or 4 (matmul_few has the limits).
+  /// The sums of one row wait for each other, 4 cycles per 16 weights; where the memory is faster
+  /// than that, more rows fill the time (on Zen 3 and Emerald Rapids they are faster although it is
+  /// not).
   int rows_together;
 };
 /// This CPU's; tests try others. Loops work with a copy: stores to memory might change this one.
 extern StreamTuning stream_tuning;
 
 namespace {
+
+/// The fewest pieces of `bytes` bytes, a power of two, that are whole cache lines.
+constexpr int pieces_of_lines(int64_t bytes) {
+  int pieces = 1;
+  while (pieces * bytes % 64 != 0) pieces *= 2;
+  return pieces;
+}
 
 /// Asks for what follows the `bytes` bytes at p that are about to be used.
 /// Addresses past a mapping do no harm. Inlined by force: to g++ a function that only prefetches

@@ -205,6 +205,15 @@ TEST(MatmulInteger, WideRows) {
   }
 }
 
+// Panels of the most rows whose partial sums have a first group, groups between and a last one.
+TEST(MatmulInteger, PanelsOfManyGroups) {
+  for (const QuantSpec& spec :
+       {default_spec(QuantMode::kMxfp8), default_spec(QuantMode::kNvfp4),
+        QuantSpec{QuantMode::kAffine, 4, 32}, QuantSpec{QuantMode::kAffine, 8, 32}}) {
+    check(spec, 65, 2112, SideDtype::kBF16, {5, 6});
+  }
+}
+
 /// Row r of [rows, cols] has code (r + c) % codes in column c: every code in every place.
 std::vector<uint8_t> all_codes(int bits, int64_t rows, int64_t cols) {
   std::vector<uint8_t> packed, codes(static_cast<size_t>(cols));

@@ -142,18 +142,24 @@ TEST(Matmul, QuantisedPanels) {
 // How a CPU likes to be fed must not show in the results.
 TEST(Matmul, SameBitsWithAnyStreamTuning) {
   const StreamTuning own = stream_tuning;
-  const auto dense = dense_sample(MatrixFormat::kBF16, 9, 4200);
-  const auto quantised =
-      quantised_sample(default_spec(QuantMode::kMxfp8), 9, 32 * 40, SideDtype::kBF16);
+  std::vector<Sample> samples;
+  samples.push_back(dense_sample(MatrixFormat::kBF16, 9, 4200));
+  for (const MatrixFormat format : {MatrixFormat::kF32, MatrixFormat::kF16, MatrixFormat::kBF16}) {
+    samples.push_back(dense_sample(format, 9, 200));
+  }
+  for (const QuantSpec& spec : quantised_formats()) {
+    samples.push_back(quantised_sample(spec, 9, 3 * spec.group_size, SideDtype::kBF16));
+  }
   for (const std::string& isa : table_names()) {
-    for (const Sample* sample : {&dense, &quantised}) {
-      const auto input = random_inputs(1, sample->view.cols);
-      const auto expected = multiply(table_of(isa), sample->view, input);
-      EXPECT_LE(relative_error(*sample, input, expected), 1e-6) << isa;
-      for (const StreamTuning& tuning : {StreamTuning{2048, 12288, 1}, StreamTuning{0, 0, 1},
-                                         StreamTuning{12288, 0, 2}, StreamTuning{2048, 12288, 4}}) {
+    for (const Sample& sample : samples) {
+      const auto input = random_inputs(1, sample.view.cols);
+      stream_tuning = {2048, 12288, 1};
+      const auto expected = multiply(table_of(isa), sample.view, input);
+      EXPECT_LE(relative_error(sample, input, expected), 1e-6) << isa;
+      for (const StreamTuning& tuning :
+           {StreamTuning{0, 0, 1}, StreamTuning{12288, 0, 2}, StreamTuning{2048, 12288, 4}}) {
         stream_tuning = tuning;
-        EXPECT_EQ(multiply(table_of(isa), sample->view, input), expected) << isa;
+        EXPECT_EQ(multiply(table_of(isa), sample.view, input), expected) << isa;
       }
       stream_tuning = own;
     }

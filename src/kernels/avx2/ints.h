@@ -103,8 +103,7 @@ struct Ints {
     }
   }
 
-  /// 64 codes of E2M1 as this many times their value.
-  static constexpr int kE2m1Unit = 2;
+  /// 64 codes of E2M1 as twice their value.
   static void e2m1(const uint8_t* p, Ints& first, Ints& second) {
     e2m1(p, first.low, second.low);
     e2m1(p + 16, first.high, second.high);

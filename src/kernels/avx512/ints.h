@@ -130,9 +130,8 @@ struct Ints {
     }
   }
 
-  /// 64 codes of E2M1 as this many times their value: words from a table, found by the low five
+  /// 64 codes of E2M1 as twice their value: words from a table, found by the low five
   /// bits of an index, of which one belongs to the neighbour.
-  static constexpr int kE2m1Unit = 2;
   static void e2m1(const uint8_t* p, Ints& first, Ints& second) {
     alignas(64) static constexpr int16_t kTwice[32] = {0,  1,  2,  3,  4,   6,  8,  12, 0,  -1, -2,
                                                        -3, -4, -6, -8, -12, 0,  1,  2,  3,  4,  6,

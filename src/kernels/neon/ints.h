@@ -107,8 +107,7 @@ struct Ints {
     }
   }
 
-  /// 64 codes of E2M1 as this many times their value.
-  static constexpr int kE2m1Unit = 2;
+  /// 64 codes of E2M1 as twice their value.
   static void e2m1(const uint8_t* p, Ints& first, Ints& second) {
     for (int i = 0; i < 4; ++i) {
       const int8x16_t twice = twice_e2m1(nibbles(vld1_u8(p + 8 * i)));

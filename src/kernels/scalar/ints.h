@@ -105,8 +105,7 @@ struct Ints {
     });
   }
 
-  /// 64 codes of E2M1 as this many times their value.
-  static constexpr int kE2m1Unit = 2;
+  /// 64 codes of E2M1 as twice their value.
   static void e2m1(const uint8_t* p, Ints& first, Ints& second) {
     static constexpr int8_t kTwice[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
     split(first, second, [&](int i) { return kTwice[p[i / 2] >> (i % 2 * 4) & 15]; });
