@@ -92,5 +92,12 @@ struct IntegerAffine : IntegerCodes<kBits, kBits == 4 || kBits == 8> {
   }
 };
 
+/// log2 of the groups of sums (32 wide, 16 for NVFP4) that share the side values of one group of
+/// weights (16 << chunk_shift wide).
+template <class F>
+int side_shift(const Row& row) {
+  return row.chunk_shift - (F::kHalfGroups ? 0 : 1);
+}
+
 }  // namespace
 }  // namespace octavo

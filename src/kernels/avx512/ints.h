@@ -121,8 +121,7 @@ struct Ints {
       if constexpr (kE4m3) {
         e4m3(quads[i].v, first, second);
       } else {
-        first.v = evens(quads[i].v);
-        second.v = odds(quads[i].v);
+        widen(quads[i].v, first, second);
       }
       const int pair = i / 4 * 8 + i % 4;
       store(pair, first);
@@ -154,8 +153,7 @@ struct Ints {
       __m512i bytes;
       if constexpr (kBits == 8) bytes = _mm512_loadu_si512(p);
       if constexpr (kBits != 8) bytes = spread<kBits>(p);
-      first.v = evens(bytes);
-      second.v = odds(bytes);
+      widen(bytes, first, second);
     }
   }
 
@@ -189,6 +187,11 @@ struct Ints {
   static __m512i evens_up(__m512i bytes) { return _mm512_slli_epi16(bytes, 8); }
   static __m512i odds_up(__m512i bytes) {
     return _mm512_and_si512(bytes, _mm512_set1_epi16(static_cast<int16_t>(0xff00)));
+  }
+
+  static void widen(__m512i bytes, Ints& first, Ints& second) {
+    first.v = evens(bytes);
+    second.v = odds(bytes);
   }
 
   /// 32 bytes of two nibbles each, as words.
