@@ -7,6 +7,7 @@
 #include <span>
 
 #include "backend/kv_cache.h"
+#include "backend/phase.h"
 #include "backend/profile.h"
 #include "backend/tensor.h"
 #include "backend/weights.h"
@@ -116,10 +117,14 @@ class Backend {
   virtual void logits(const Tensor& x, std::span<const int64_t> rows, const Vector& weight,
                       float eps, const WeightMatrix& head, float cap, std::span<float> out) = 0;
 
+  /// The phase of the tokens of the operations from now on.
+  void set_phase(Phase phase) { phase_ = phase; }
+
   /// Where the operations note their time from now on; null = nowhere.
   void set_profile(Profile* profile) { profile_ = profile; }
 
  protected:
+  Phase phase_ = Phase::kPrefill;
   Profile* profile_ = nullptr;
 };
 

@@ -130,8 +130,10 @@ double BenchMachine::peak_gflops(ThreadPool& pool, const PeakLoop& loop) {
 std::vector<Peak> BenchMachine::peaks() {
   const PeakLoops& loops = peak_loops();
   std::vector<Peak> peaks;
-  for (const auto& [name, loop] :
-       {std::pair{"fp32", loops.fp32}, {"int16", loops.int16}, {"fp16", loops.fp16}}) {
+  for (const auto& [name, loop] : {std::pair{"fp32", loops.fp32},
+                                   {"int16", loops.int16},
+                                   {"fp16", loops.fp16},
+                                   {"bf16_tiles", loops.bf16_tiles}}) {
     if (loop.run == nullptr) continue;
     const double one = peak_gflops(one_, loop);
     peaks.push_back({name, {one, threads() == 1 ? one : peak_gflops(all_, loop)}});

@@ -18,7 +18,7 @@ struct OneAndAll {
 };
 
 struct Peak {
-  std::string name;  // fp32, int16, fp16
+  std::string name;  // fp32, int16, fp16, bf16_tiles
   OneAndAll gflops;  // operations of multiply-adds: two each, 1e9 per second
 };
 

@@ -83,7 +83,9 @@ double time_decode(LanguageModel& model, std::vector<KvCache> caches,
   const Clock::time_point start = Clock::now();
   for (int64_t step = 0; step < steps; ++step) {
     for (size_t i = 0; i < batch; ++i) next[i] = tokens[i][step];
-    model.forward({next, segments, rows}, logits);
+    model.forward(
+        {.tokens = next, .segments = segments, .logit_rows = rows, .phase = Phase::kDecode},
+        logits);
     const ProfileScope sampling(&profile, Op::kSampling);
     for (size_t i = 0; i < batch; ++i) {
       chosen[i] = best_token(std::span(logits).subspan(i * vocab, vocab));

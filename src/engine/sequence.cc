@@ -65,7 +65,7 @@ Sequence::Assigned Sequence::assign(const PromptView& prompt, const std::atomic<
     }
     const size_t end = chunk_end(prompt, done, static_cast<size_t>(prefill_chunk_));
     compute(tokens.subspan(done, end - done), images_within(images, done, end),
-            end == tokens.size());
+            end == tokens.size(), Phase::kPrefill);
     done = end;
     if (progress) progress(done - reused, tokens.size() - reused);
   }
@@ -78,7 +78,7 @@ void Sequence::append(int32_t token) {
   if (std::ssize(tokens_) >= model_->config().text.max_position_embeddings) {
     fail(ErrorCode::kBadRequest, "the context of {} tokens is full", tokens_.size());
   }
-  compute(one, {}, true);
+  compute(one, {}, true, Phase::kDecode);
 }
 
 void Sequence::check(std::span<const int32_t> tokens) const {
@@ -116,12 +116,12 @@ void Sequence::check_images(const PromptView& prompt, size_t reused) const {
 }
 
 void Sequence::compute(std::span<const int32_t> tokens, std::span<const PromptImage> images,
-                       bool want_logits) {
+                       bool want_logits, Phase phase) {
   const Segment segment{&cache_, std::ssize(tokens)};
   const int64_t last = std::ssize(tokens) - 1;
   std::span<const int64_t> rows(&last, want_logits ? 1 : 0);
   const std::vector<ImageRun> runs = image_runs(images, tokens_.size());
-  model_->forward({tokens, {&segment, 1}, rows, runs}, logits_);
+  model_->forward({tokens, {&segment, 1}, rows, runs, phase}, logits_);
   tokens_.insert(tokens_.end(), tokens.begin(), tokens.end());
   for (const PromptImage& image : images) {
     images_.push_back({image.first_token, image.count, image.identity});

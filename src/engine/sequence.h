@@ -56,7 +56,7 @@ class Sequence {
   void check(std::span<const int32_t> tokens) const;
   void check_images(const PromptView& prompt, size_t reused) const;
   void compute(std::span<const int32_t> tokens, std::span<const PromptImage> images,
-               bool want_logits);
+               bool want_logits, Phase phase);
 
   LanguageModel* model_;
   int prefill_chunk_;

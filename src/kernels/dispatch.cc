@@ -1,6 +1,9 @@
 #if defined(__aarch64__)
 #include <asm/hwcap.h>
 #include <sys/auxv.h>
+#elif defined(__x86_64__)
+#include <sys/syscall.h>
+#include <unistd.h>
 #endif
 
 #include <algorithm>
@@ -11,6 +14,7 @@
 #include "kernels/panel_sizes.h"
 #include "kernels/prefetch.h"
 #include "kernels/tables.h"
+#include "kernels/tile_rows.h"
 
 namespace octavo {
 namespace {
@@ -20,6 +24,14 @@ struct Isa {
   const Kernels& (*table)();
   bool available;
 };
+
+#if defined(__x86_64__)
+/// Whether this process may use matrix tiles: their registers are so large that Linux asks.
+bool may_use_tiles() {
+  constexpr long kRequestPermission = 0x1023, kTileData = 18;  // ARCH_REQ_XCOMP_PERM
+  return ::syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+}
+#endif
 
 // Widest first.
 const std::vector<Isa>& isas() {
@@ -34,6 +46,10 @@ const std::vector<Isa>& isas() {
                         __builtin_cpu_supports("avx512dq");
     const bool vnni = avx512 && __builtin_cpu_supports("avx512vnni") &&
                       __builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("gfni");
+    const bool amx = vnni && __builtin_cpu_supports("avx512bf16") &&
+                     __builtin_cpu_supports("amx-tile") && __builtin_cpu_supports("amx-bf16") &&
+                     may_use_tiles();
+    all.push_back({"amx", amx_kernels, amx});
     all.push_back({"avx512vnni", avx512vnni_kernels, vnni});
     all.push_back({"avx512", avx512_kernels, avx512});
     all.push_back({"avx2", avx2_kernels, avx2});
@@ -71,6 +87,11 @@ int64_t integer_scratch_bytes(const MatrixView& m, int64_t tokens) {
   }
   const int64_t width = 16 * panel_vectors(blocks, kMostPanelVectors);
   return 4 * width * (blocks * 32 + 2 * m.groups() + tokens);
+}
+
+int64_t tile_scratch_bytes(const MatrixView& m, int parts) {
+  return std::max(kTilePanelBytes, tile_steps(m.cols) * parts * 2048) +
+         16 * 2 * 4 * padded(m.groups());
 }
 
 std::vector<std::string_view> available_isas() {

@@ -12,12 +12,16 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
     -mprefer-vector-width=512
     # g++ 12 warns inside its own AVX-512 headers.
     $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized> $<$<CXX_COMPILER_ID:GNU>:-Wno-uninitialized>)
+  set(octavo_vnni_flags ${octavo_avx512_flags} -mavx512vnni -mavx512vbmi -mgfni)
+  set(octavo_amx_flags ${octavo_vnni_flags} -mavx512bf16 -mamx-tile -mamx-bf16)
   set_source_files_properties(${octavo_isa_dir}/avx2/kernels.cc PROPERTIES
     COMPILE_OPTIONS "${octavo_kernel_flags};${octavo_avx2_flags}")
   set_source_files_properties(${octavo_isa_dir}/avx512/kernels.cc PROPERTIES
     COMPILE_OPTIONS "${octavo_kernel_flags};${octavo_avx512_flags}")
   set_source_files_properties(${octavo_isa_dir}/avx512vnni/kernels.cc PROPERTIES
-    COMPILE_OPTIONS "${octavo_kernel_flags};${octavo_avx512_flags};-mavx512vnni;-mavx512vbmi;-mgfni")
+    COMPILE_OPTIONS "${octavo_kernel_flags};${octavo_vnni_flags}")
+  set_source_files_properties(${octavo_isa_dir}/amx/kernels.cc PROPERTIES
+    COMPILE_OPTIONS "${octavo_kernel_flags};${octavo_amx_flags}")
 elseif(CMAKE_SYSTEM_PROCESSOR STREQUAL aarch64)
   # g++ schedules before it assigns registers, and then has to keep half of a tile's sums in memory.
   set(octavo_neon_flags -march=armv8.2-a+fp16+dotprod
@@ -33,6 +37,8 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
     "-O3;-mavx2;-mfma")
   set_source_files_properties(${octavo_isa_dir}/avx512/peak.cc PROPERTIES COMPILE_OPTIONS
     "-O3;-mavx512f;-mavx512bw;$<$<CXX_COMPILER_ID:Clang>:-mavx512vnni>;$<$<CXX_COMPILER_ID:Clang>:-mavx512fp16>")
+  set_source_files_properties(${octavo_isa_dir}/amx/peak.cc PROPERTIES
+    COMPILE_OPTIONS "-O3;${octavo_amx_flags}")
 elseif(CMAKE_SYSTEM_PROCESSOR STREQUAL aarch64)
   set_source_files_properties(${octavo_isa_dir}/neon/peak.cc PROPERTIES COMPILE_OPTIONS
     "-O3;-march=armv8.2-a+fp16")

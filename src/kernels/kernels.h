@@ -75,6 +75,16 @@ struct Kernels {
   /// order. `state`: two floats per row, kept between the calls. The last call divides.
   void (*attention_merge)(const AttentionTile& tile, int64_t span, const float* partial,
                           float* state);
+
+  /// n values, padded with zeros to a multiple of 16, as `parts` (2 or 3) BF16 numbers each: one
+  /// row of a block of 16; see tile_rows.h. Null, like the next, where the CPU has no matrix tiles.
+  void (*split_row)(const float* x, int64_t n, int parts, uint16_t* row) = nullptr;
+
+  /// The product in matrix tiles, of rows made by split_row, `tokens` of them from the first row of
+  /// block `x` on; see matmul_tiles.h. `scratch`: tile_scratch_bytes(m, parts), aligned to 64
+  /// bytes.
+  void (*matmul_tiles)(const MatrixView& m, int64_t row_begin, int64_t row_end, const uint16_t* x,
+                       int parts, int64_t tokens, float* const* y, void* scratch) = nullptr;
 };
 
 /// Rows of a register tile of `matmul`.
@@ -90,6 +100,7 @@ int64_t exact_scratch_floats(const MatrixView& m);
 /// for more they decode panels of rows first.
 inline constexpr int64_t kRowKernelTokens = 4;
 int64_t integer_scratch_bytes(const MatrixView& m, int64_t tokens);
+int64_t tile_scratch_bytes(const MatrixView& m, int parts);
 
 /// The kernels for this CPU: the widest instruction set it has, or the one
 /// named by the environment variable OCTAVO_ISA (scalar, avx2, avx512,

@@ -40,4 +40,14 @@ constexpr int64_t panel_vectors(int64_t blocks, int64_t most) {
   return fitting < 1 ? 1 : fitting < most ? fitting : most;
 }
 
+// In matrix tiles: rows of a panel, whose steps of 32 columns take 2 KiB per 32 rows and part, in
+// half of a second-level cache of 2 MiB: inputs are read again for every panel.
+inline constexpr int64_t kTilePanelBytes = 1 << 20;
+
+/// A multiple of 32; `steps`: of all parts.
+constexpr int64_t tile_panel_rows(int64_t steps) {
+  const int64_t fitting = steps > 0 ? kTilePanelBytes / (steps * 2048) : 1;
+  return 32 * (fitting < 1 ? 1 : fitting < 8 ? fitting : 8);
+}
+
 }  // namespace octavo

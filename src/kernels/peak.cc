@@ -8,6 +8,7 @@ PeakLoops scalar_peaks();
 #if defined(__x86_64__)
 PeakLoops avx2_peaks();
 PeakLoops avx512_peaks();
+PeakLoop amx_peak();
 #elif defined(__aarch64__)
 PeakLoops neon_peaks();
 #endif
@@ -16,6 +17,11 @@ const PeakLoops& peak_loops() {
   static const PeakLoops loops = [] {
 #if defined(__x86_64__)
     if (kernels().name.starts_with("avx512")) return avx512_peaks();
+    if (kernels().name == "amx") {
+      PeakLoops all = avx512_peaks();
+      all.bf16_tiles = amx_peak();
+      return all;
+    }
     if (kernels().name == "avx2") return avx2_peaks();
 #elif defined(__aarch64__)
     if (kernels().name == "neon") return neon_peaks();

@@ -23,6 +23,8 @@ struct PeakLoops {
   /// Loads `bytes`, a multiple of kReadStep, with the widest registers; returns something that
   /// depends on all of them.
   uint64_t (*read)(const std::byte* data, size_t bytes, bool prefetch);
+
+  PeakLoop bf16_tiles{};  // multiply-adds of matrix tiles, sums in f32
 };
 inline constexpr size_t kReadStep = 4096;
 

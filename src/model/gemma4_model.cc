@@ -61,6 +61,7 @@ class Gemma4Model : public LanguageModel {
   Tensor encode_image(const ImagePatches& patches, const std::atomic<bool>* cancelled) override {
     if (!vision_) refuse_pictures(checkpoint_.folder());
     const ProfileScope whole(profile_, Op::kOther);
+    backend_.set_phase(Phase::kPrefill);
     return vision_tower(backend_, *config_.vision, *vision_, patches, cancelled);
   }
   uint64_t bytes_per_token() const override {
@@ -200,6 +201,7 @@ Tensor Gemma4Model::embed(const PackedBatch& batch, std::span<const int32_t> tok
 void Gemma4Model::forward(const PackedBatch& batch, std::span<float> logits) {
   const ProfileScope whole(profile_, Op::kOther);
   const TextConfig& text = config_.text;
+  backend_.set_phase(batch.phase);
   check_images(batch, text.hidden_size);
   std::vector<TokenRun> pictures;
   if (text.bidirectional_vision) pictures = picture_runs(batch);

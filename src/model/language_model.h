@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "backend/kv_cache.h"
+#include "backend/phase.h"
 #include "backend/profile.h"
 #include "backend/tensor.h"
 #include "base/prefault.h"
@@ -37,13 +38,14 @@ struct ImageRun {
   const Tensor* features;  // [soft tokens, hidden], from encode_image
 };
 
-/// Tokens of any number of sequences laid end to end. Prefill, decode and batches are the same
-/// call.
+/// Tokens of any number of sequences laid end to end, all in one phase. Prefill, decode and batches
+/// are the same call.
 struct PackedBatch {
   std::span<const int32_t> tokens;
   std::span<const Segment> segments;
   std::span<const int64_t> logit_rows;  // indices into `tokens`, ascending, whose logits are wanted
   std::span<const ImageRun> images = {};  // ascending
+  Phase phase = Phase::kPrefill;
 };
 
 /// What the matrix products of a forward pass cost, for benchmarks.

@@ -10,10 +10,22 @@
 
 namespace octavo {
 
+/// Those of this machine, but not "amx", which is "avx512vnni" with matrix tiles.
 inline std::vector<std::string> isa_names() {
   std::vector<std::string> names;
-  for (const std::string_view name : available_isas()) names.emplace_back(name);
+  for (const std::string_view name : available_isas()) {
+    if (name != "amx") names.emplace_back(name);
+  }
   return names;
+}
+
+/// The tables with matrix tiles.
+inline std::vector<const Kernels*> tile_tables() {
+  std::vector<const Kernels*> tables{&emulated_tiles()};
+  for (const std::string_view name : available_isas()) {
+    if (kernels_for(name).matmul_tiles != nullptr) tables.push_back(&kernels_for(name));
+  }
+  return tables;
 }
 
 /// The same and the emulated ones, for kernels with tiles.

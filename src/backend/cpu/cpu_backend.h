@@ -1,9 +1,13 @@
 // backend/cpu: the operations run eagerly on a thread pool by the kernels of this machine.
 #pragma once
 
+#include <span>
+#include <vector>
+
 #include "backend/backend.h"
 #include "base/thread_pool.h"
 #include "kernels/panel_sizes.h"
+#include "kernels/tile_rows.h"
 
 namespace octavo {
 
@@ -13,12 +17,16 @@ struct CpuOptions {
   bool exact = false;  // products of quantised matrices in f32, not in integers
 };
 
+/// How matrices are multiplied: all in f32; the quantised ones in integers; all in matrix tiles.
+enum class Arithmetic { kF32, kIntegers, kTiles };
+
 /// The rows that matrices are multiplied with.
 struct InputRows {
   int64_t cols = 0;
   std::vector<const float*> values;
-  std::vector<IntegerRow> integers;  // the same in integers; empty where only f32 is wanted
-  Buffer memory;                     // of the integers
+  std::vector<IntegerRow> integers;    // the same in integers, or empty
+  std::vector<const uint16_t*> tiles;  // the same in tiles: where a row lies in its block; or empty
+  Buffer memory;                       // of the integers or tiles
 };
 
 class CpuBackend : public Backend {
@@ -49,12 +57,26 @@ class CpuBackend : public Backend {
   /// Splits `count` items over the pool unless the whole is too little work to be worth waking it.
   void for_range(int64_t count, int64_t grain, int64_t work_per_item,
                  FunctionRef<void(int64_t begin, int64_t end)> body);
-  bool in_integers(const WeightMatrix& m) const {
-    return !exact_ && m.format == MatrixFormat::kQuantised;
+  /// That of a product with m, which may be one of several with the same input.
+  Arithmetic arithmetic(const WeightMatrix& m) const {
+    if (phase_ == Phase::kPrefill && kernels_.matmul_tiles != nullptr) return Arithmetic::kTiles;
+    return rows_arithmetic(m);
   }
-  InputRows input_rows(const Tensor& x, bool integers);
+  /// The same whatever the phase.
+  Arithmetic rows_arithmetic(const WeightMatrix& m) const {
+    const bool integers = !exact_ && m.format == MatrixFormat::kQuantised;
+    return integers ? Arithmetic::kIntegers : Arithmetic::kF32;
+  }
+  int tile_parts() const { return exact_ ? 3 : 2; }
+  InputRows input_rows(const Tensor& x, Arithmetic arithmetic);
+  /// Row order[i] of x for every i; `runs` of them, of so many rows, are multiplied with different
+  /// matrices.
+  InputRows input_rows(const Tensor& x, std::span<const int64_t> order,
+                       std::span<const int64_t> runs, Arithmetic arithmetic);
+  void add_integers(const Tensor& x, std::span<const int64_t> order, InputRows& rows);
+  void add_tiles(std::span<const int64_t> runs, InputRows& rows);
   /// out[t][r] for rows r of m in [begin, end), by the calling thread; `first` and `count` select
-  /// the tokens.
+  /// the tokens, in tiles a run of them.
   void multiply_rows(const WeightMatrix& m, int64_t begin, int64_t end, const InputRows& x,
                      int64_t first, int64_t count, float* const* out);
   /// x times each matrix: rows of results [t] of matrix i go to out[i * T + t]. Split over the

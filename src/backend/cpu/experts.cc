@@ -68,7 +68,7 @@ Routing CpuBackend::route(const Tensor& x, const RouterWeights& router, int64_t 
   std::vector<float*> out;
   for (int64_t t = 0; t < x.rows(); ++t) out.push_back(logits.row(t));
   const WeightMatrix* const proj[] = {&router.proj};
-  multiply(input_rows(input, false), proj, out.data());
+  multiply(input_rows(input, Arithmetic::kF32), proj, out.data());
 
   Routing routing;
   routing.top_k = top_k;
@@ -105,16 +105,16 @@ Tensor CpuBackend::experts(const Tensor& x, const Routing& routing, const Expert
   // Rows of these three are in the order of work.slots.
   Tensor gates(slots, width), ups(slots, width), results(slots, x.cols());
   std::vector<float*> gate_out, up_out, result_out;
-  InputRows tokens = input_rows(x, in_integers(bank.gate.all) || in_integers(bank.up.all));
-  InputRows in{.cols = x.cols(), .values = {}, .integers = {}, .memory = {}};
   for (int64_t i = 0; i < slots; ++i) {
-    const int64_t token = work.slots[i] / routing.top_k;
-    in.values.push_back(tokens.values[token]);
-    if (!tokens.integers.empty()) in.integers.push_back(tokens.integers[token]);
     gate_out.push_back(gates.row(i));
     up_out.push_back(ups.row(i));
     result_out.push_back(results.row(i));
   }
+  std::vector<int64_t> tokens, runs;
+  for (const int64_t slot : work.slots) tokens.push_back(slot / routing.top_k);
+  for (const ExpertLoads::Load& load : work.loads) runs.push_back(load.count);
+  const Arithmetic both = std::max(arithmetic(bank.gate.all), arithmetic(bank.up.all));
+  const InputRows in = input_rows(x, tokens, runs, both);
 
   // Calls body(load, first row, end) for every grain of rows of every active expert.
   const auto for_grains = [&](int64_t rows, const auto& body) {
@@ -140,7 +140,8 @@ Tensor CpuBackend::experts(const Tensor& x, const Routing& routing, const Expert
                              gates.row(i) + begin);
     }
   });
-  const InputRows active = input_rows(gates, in_integers(bank.down.all));
+  std::iota(tokens.begin(), tokens.end(), 0);
+  const InputRows active = input_rows(gates, tokens, runs, arithmetic(bank.down.all));
   for_grains(x.cols(), [&](const ExpertLoads::Load& load, int64_t begin, int64_t end) {
     multiply_rows(bank.down.expert(load.expert), begin, end, active, load.first, load.count,
                   result_out.data() + load.first);

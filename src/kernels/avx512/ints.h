@@ -8,6 +8,8 @@
 #include <cstdint>
 #include <cstring>
 
+#include "kernels/avx512/vec.h"
+
 namespace octavo::avx512 {
 namespace {
 

@@ -1,0 +1,20 @@
+#if defined(__x86_64__)
+#include "kernels/amx/tiles.h"
+#include "kernels/matmul_tiles.h"
+#include "kernels/tables.h"
+
+namespace octavo {
+
+const Kernels& amx_kernels() {
+  static const Kernels table = [] {
+    Kernels all = avx512vnni_kernels();
+    all.name = "amx";
+    all.split_row = split_row<amx::Tiles>;
+    all.matmul_tiles = matmul_tiles<amx::Tiles>;
+    return all;
+  }();
+  return table;
+}
+
+}  // namespace octavo
+#endif

@@ -1,0 +1,26 @@
+// kernels: activations as BF16 numbers in matrix tiles, the input of matmul_tiles.
+//
+// A value is the sum of `parts` BF16 numbers, each the nearest one to what the ones before it
+// leave: two are within 2^-17 of it, three are it. Rows lie in blocks of 16, a block in steps of 32
+// columns, a step in one tile of 1 KiB per part: 16 rows of 32 numbers, of every four the first,
+// third, second and fourth. Columns past the end are zero; rows past the end are never read.
+#pragma once
+
+#include <cstdint>
+
+namespace octavo {
+
+inline constexpr int64_t kTileHeight = 16;      // rows of a tile: tokens or outputs
+inline constexpr int64_t kTileColumns = 32;     // of weights and inputs
+inline constexpr int64_t kTileWords = 16 * 32;  // BF16 numbers of a tile
+
+constexpr int64_t tile_steps(int64_t cols) {
+  return (cols + kTileColumns - 1) / kTileColumns;
+}
+
+/// Words of a block of 16 rows.
+constexpr int64_t tile_block_words(int64_t cols, int parts) {
+  return tile_steps(cols) * parts * kTileWords;
+}
+
+}  // namespace octavo
