@@ -195,7 +195,7 @@ template <class T, class Format, int kParts>
   using V = typename T::V;
   constexpr int kWeightParts = kOneBf16<Format> ? 1 : kParts;
   const int64_t steps = tile_steps(m.cols), groups = m.groups();
-  const int64_t most = tile_panel_rows(steps * kWeightParts);
+  const int64_t most = tile_panel_rows(steps * kWeightParts, tokens);
   const int64_t block_words = tile_block_words(m.cols, kParts);
   const TilePanel panel{reinterpret_cast<int32_t*>(scratch), steps, kWeightParts};
   auto* const sides = reinterpret_cast<float*>(scratch) + most / 32 * panel.group_pairs();

@@ -98,7 +98,8 @@ void CpuBackend::multiply_rows(const WeightMatrix& m, int64_t begin, int64_t end
 void CpuBackend::multiply(const InputRows& x, std::span<const WeightMatrix* const> matrices,
                           float* const* out) {
   // All matrices are one range of grains of rows, so that the threads meet only once.
-  const auto grains_of = [](const WeightMatrix& m) { return (m.rows + kRowGrain - 1) / kRowGrain; };
+  const int64_t grain = x.tiles.empty() ? kRowGrain : kMostTileRows;
+  const auto grains_of = [&](const WeightMatrix& m) { return (m.rows + grain - 1) / grain; };
   int64_t grains = 0, rows = 0;
   for (const WeightMatrix* m : matrices) {
     grains += grains_of(*m);
@@ -111,8 +112,8 @@ void CpuBackend::multiply(const InputRows& x, std::span<const WeightMatrix* cons
       const WeightMatrix& m = *matrices[i];
       const int64_t here = grains_of(m);
       if (begin < here) {
-        multiply_rows(m, std::max<int64_t>(begin, 0) * kRowGrain,
-                      std::min(std::min(end, here) * kRowGrain, m.rows), x, 0, tokens,
+        multiply_rows(m, std::max<int64_t>(begin, 0) * grain,
+                      std::min(std::min(end, here) * grain, m.rows), x, 0, tokens,
                       out + static_cast<int64_t>(i) * tokens);
       }
       begin -= here;
