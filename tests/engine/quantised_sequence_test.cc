@@ -85,7 +85,8 @@ std::vector<Answer> greedy_together(LanguageModel& model,
       segments.push_back({&caches[i], std::ssize(next)});
       rows.push_back(std::ssize(tokens) - 1);
     }
-    model.forward({tokens, segments, rows}, logits);
+    const Phase phase = step == 0 ? Phase::kPrefill : Phase::kDecode;
+    model.forward({tokens, segments, rows, {}, phase}, logits);
     for (size_t i = 0; i < prompts.size(); ++i) {
       const auto mine = std::span(logits).subspan(i * vocab, vocab);
       runs[i].logits.insert(runs[i].logits.end(), mine.begin(), mine.end());

@@ -3,8 +3,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
 #include <random>
 
+#include "kernels/kernels.h"
 #include "octavo/error.h"
 
 namespace octavo {
@@ -38,6 +41,22 @@ std::vector<float> cold(std::span<const int32_t> tokens, int chunk = 512) {
   return logits_of(sequence, tokens);
 }
 
+/// Tokens appended one by one against the same as a prompt: bit by bit, unless this machine
+/// multiplies prompts in matrix tiles.
+void expect_continued(const Sequence& appended, std::span<const int32_t> tokens) {
+  const std::vector<float> expected = cold(tokens);
+  if (kernels().matmul_tiles == nullptr) {
+    EXPECT_TRUE(std::ranges::equal(appended.logits(), expected));
+    return;
+  }
+  double difference = 0, size = 0;
+  for (size_t i = 0; i < expected.size(); ++i) {
+    difference += std::pow(double{appended.logits()[i]} - expected[i], 2);
+    size += std::pow(double{expected[i]}, 2);
+  }
+  EXPECT_LE(std::sqrt(difference / size), 1e-3);
+}
+
 // The window is 32 tokens and a cache block 64: 200 tokens wrap both several times.
 TEST(Sequence, AnyChunkGivesTheSameBits) {
   const auto tokens = random_tokens(200);
@@ -62,8 +81,7 @@ TEST(Sequence, AppendContinuesLikeAssign) {
   Sequence sequence(model());
   sequence.assign(std::span(tokens).first(50));
   for (size_t i = 50; i < tokens.size(); ++i) sequence.append(tokens[i]);
-  const std::vector<float> appended(sequence.logits().begin(), sequence.logits().end());
-  EXPECT_EQ(appended, cold(tokens));
+  expect_continued(sequence, tokens);
   EXPECT_TRUE(std::ranges::equal(sequence.tokens(), tokens));
 }
 
@@ -129,8 +147,8 @@ TEST(Sequence, ForksGoDifferentWays) {
     first.append(a.back());
     second.append(b.back());
   }
-  EXPECT_EQ(std::vector<float>(first.logits().begin(), first.logits().end()), cold(a));
-  EXPECT_EQ(std::vector<float>(second.logits().begin(), second.logits().end()), cold(b));
+  expect_continued(first, a);
+  expect_continued(second, b);
 }
 
 TEST(Sequence, BatchOfSequencesGivesTheBitsOfEachAlone) {

@@ -11,7 +11,7 @@ namespace octavo {
 /// Tables for registers of 16 lanes (AVX-512) and of 4 (NEON).
 std::vector<const Kernels*> emulated_kernels();
 
-/// The first of them with matrix tiles of BF16 numbers (AMX).
+/// Plain C++ with emulated matrix tiles of BF16 numbers (AMX).
 const Kernels& emulated_tiles();
 
 }  // namespace octavo

@@ -18,7 +18,9 @@ float* thread_scratch(int64_t floats) {
 }
 
 CpuBackend::CpuBackend(const CpuOptions& options)
-    : pool_(options.threads, options.pin), kernels_(kernels()), exact_(options.exact) {}
+    : pool_(options.threads, options.pin),
+      kernels_(options.kernels != nullptr ? *options.kernels : kernels()),
+      exact_(options.exact) {}
 
 void CpuBackend::for_range(int64_t count, int64_t grain, int64_t work_per_item,
                            FunctionRef<void(int64_t, int64_t)> body) {

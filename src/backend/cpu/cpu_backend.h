@@ -12,9 +12,10 @@
 namespace octavo {
 
 struct CpuOptions {
-  int threads = 0;     // as for ThreadPool
-  bool pin = false;    // as for ThreadPool
-  bool exact = false;  // products of quantised matrices in f32, not in integers
+  int threads = 0;                   // as for ThreadPool
+  bool pin = false;                  // as for ThreadPool
+  bool exact = false;                // products of quantised matrices in f32, not in integers
+  const Kernels* kernels = nullptr;  // null: those of this machine
 };
 
 /// How matrices are multiplied: all in f32; the quantised ones in integers; all in matrix tiles.
