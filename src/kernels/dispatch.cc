@@ -89,9 +89,8 @@ int64_t integer_scratch_bytes(const MatrixView& m, int64_t tokens) {
   return 4 * width * (blocks * 32 + 2 * m.groups() + tokens);
 }
 
-int64_t tile_scratch_bytes(const MatrixView& m, int parts) {
-  return std::max(kTilePanelBytes, tile_steps(m.cols) * parts * 2048) +
-         16 * 2 * 4 * padded(m.groups());
+int64_t tile_scratch_bytes(const MatrixView& m) {
+  return std::max(kTilePanelBytes, tile_steps(m.cols) * 2048) + 16 * 2 * 4 * padded(m.groups());
 }
 
 std::vector<std::string_view> available_isas() {

@@ -80,9 +80,9 @@ struct Kernels {
   /// row of a block of 16; see tile_rows.h. Null, like the next, where the CPU has no matrix tiles.
   void (*split_row)(const float* x, int64_t n, int parts, uint16_t* row) = nullptr;
 
-  /// The product in matrix tiles, of rows made by split_row, `tokens` of them from the first row of
-  /// block `x` on; see matmul_tiles.h. `scratch`: tile_scratch_bytes(m, parts), aligned to 64
-  /// bytes.
+  /// The product in matrix tiles, of a matrix that fits_tiles and rows made by split_row, `tokens`
+  /// of them from the first row of block `x` on; see matmul_tiles.h. `scratch`:
+  /// tile_scratch_bytes(m), aligned to 64 bytes.
   void (*matmul_tiles)(const MatrixView& m, int64_t row_begin, int64_t row_end, const uint16_t* x,
                        int parts, int64_t tokens, float* const* y, void* scratch) = nullptr;
 };
@@ -100,7 +100,7 @@ int64_t exact_scratch_floats(const MatrixView& m);
 /// for more they decode panels of rows first.
 inline constexpr int64_t kRowKernelTokens = 4;
 int64_t integer_scratch_bytes(const MatrixView& m, int64_t tokens);
-int64_t tile_scratch_bytes(const MatrixView& m, int parts);
+int64_t tile_scratch_bytes(const MatrixView& m);
 
 /// The kernels for this CPU: the widest instruction set it has, or the one
 /// named by the environment variable OCTAVO_ISA (scalar, avx2, avx512,

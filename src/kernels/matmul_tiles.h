@@ -1,10 +1,9 @@
 // kernels: matrix products in tiles of BF16 numbers, for the many tokens of a prompt. Written
 // against T, the matrix tiles of an instruction set beside its vectors T::V.
 //
-// Weights are BF16 numbers, too: one where that is exact (MXFP8, MXFP4, NVFP4 with their scales,
-// BF16), otherwise as many as inputs have, of which part i meets part j where i + j is less than
-// their number. One output is one f32 sum in the order of the columns, so it does not depend on
-// the number of tokens, but it is not the sum of matmul or matmul_integer.
+// A weight must be one BF16 number (fits_tiles), an input is the sum of 2 or 3. One output is one
+// f32 sum over steps of 32 columns in their order, so it does not depend on the number of tokens;
+// but it is not the sum of matmul or matmul_integer.
 #pragma once
 
 #include <algorithm>
@@ -33,39 +32,26 @@ void split_row(const float* x, int64_t n, int parts, uint16_t* out) {
   }
 }
 
-/// Whether weights of a format are one BF16 number each; MXFP8 has a faster decoder.
-template <class Format>
-constexpr bool kOneBf16 = false;
-template <class V>
-constexpr bool kOneBf16<Mxfp8<V>> = true;
-template <class V>
-constexpr bool kOneBf16<Mxfp4<V>> = true;
-template <class V>
-constexpr bool kOneBf16<Nvfp4<V>> = true;
-template <class V>
-constexpr bool kOneBf16<Dense<V, 2, V::load_bf16>> = true;
 template <class V, class Format>
 constexpr bool kIsMxfp8 = std::is_same_v<Format, Mxfp8<V>>;
 template <class V, class Format>
 constexpr bool kIsBf16 = std::is_same_v<Format, Dense<V, 2, V::load_bf16>>;
 
-/// Decoded rows: [32 rows][steps][parts][2] tiles of pairs of weights, [16 pairs][16 rows].
+/// Decoded rows: [32 rows][steps][2] tiles of pairs of weights, [16 pairs][16 rows].
 struct TilePanel {
   int32_t* pairs;
   int64_t steps;
-  int parts;
 
-  int64_t group_pairs() const { return steps * parts * 2 * kTilePairs; }
-  /// Part `part` of a step of 16 rows.
-  int32_t* tile(int64_t rows16, int64_t step, int part) const {
-    return pairs + rows16 / 2 * group_pairs() +
-           ((step * parts + part) * 2 + rows16 % 2) * kTilePairs;
+  int64_t group_pairs() const { return steps * 2 * kTilePairs; }
+  /// A step of 16 rows.
+  int32_t* tile(int64_t rows16, int64_t step) const {
+    return pairs + rows16 / 2 * group_pairs() + (step * 2 + rows16 % 2) * kTilePairs;
   }
   static constexpr int64_t kTilePairs = kTileWords / 2;
 };
 
 /// 16 rows of any format.
-template <class T, class Format, int kWeightParts>
+template <class T, class Format>
 void fill_tiles(Row* rows, int64_t groups, const TilePanel& panel, int64_t rows16, float* sides) {
   using V = typename T::V;
   using Ints = typename V::Ints;
@@ -74,25 +60,23 @@ void fill_tiles(Row* rows, int64_t groups, const TilePanel& panel, int64_t rows1
   for (int i = 0; i < 16; ++i)
     decode_sides<V, Format>(rows[i], groups, sides + i * 2 * padded(groups));
   for (int64_t s = 0; s < panel.steps; ++s) {
-    Ints words[kWeightParts][16];
+    Ints words[16];
     for (int i = 0; i < 16; ++i) {
       const int64_t c = 2 * s;
       __builtin_prefetch(rows[i].weight + 16 * row_bytes + c * Format::kChunkBytes, 0, 2);
       if constexpr (kIsBf16<V, Format>) {
         if (cols - c * 16 >= 32) [[likely]] {
-          words[0][i] = T::load_words(rows[i].weight + c * Format::kChunkBytes);
+          words[i] = T::load_words(rows[i].weight + c * Format::kChunkBytes);
           continue;
         }
       }
       V a = Format::load(rows[i], c);
       V b = c + 1 < chunks ? Format::load(rows[i], c + 1) : V::zero();
-      for (int part = 0; part < kWeightParts; ++part) words[part][i] = T::split(a, b);
+      words[i] = T::split(a, b);
     }
-    for (int part = 0; part < kWeightParts; ++part) {
-      Ints::transpose(words[part]);
-      int32_t* out = panel.tile(rows16, s, part);
-      for (int i = 0; i < 16; ++i) words[part][i].store(out + i * 16);
-    }
+    Ints::transpose(words);
+    int32_t* out = panel.tile(rows16, s);
+    for (int i = 0; i < 16; ++i) words[i].store(out + i * 16);
   }
 }
 
@@ -106,8 +90,7 @@ bool fill_tiles_mxfp8(const Row* rows, int64_t groups, const TilePanel& panel, i
   for (int64_t first = 0; first < groups; first += 16) {
     Ints values[16];
     for (int i = 0; i < 16; ++i) {
-      values[i] =
-          Ints::bits(read_sides<V>(rows[i].scales, first + 0, groups - first, 1, V::load_e8m0));
+      values[i] = Ints::bits(read_sides<V>(rows[i].scales, first, groups - first, 1, V::load_e8m0));
     }
     Ints::transpose(values);
     for (int64_t i = 0; i < 16 && first + i < groups; ++i) {
@@ -136,7 +119,7 @@ bool fill_tiles_mxfp8(const Row* rows, int64_t groups, const TilePanel& panel, i
     Ints::transpose(quads);
     for (int half = 0; half < 2 && b * 2 + half < panel.steps; ++half) {
       const Ints scale = Ints::load(scales + (b * 2 + half) * 16);
-      int32_t* out = panel.tile(rows16, b * 2 + half, 0);
+      int32_t* out = panel.tile(rows16, b * 2 + half);
 #pragma GCC unroll 8
       for (int i = 0; i < 8; ++i) {
         Ints first, second;
@@ -151,7 +134,7 @@ bool fill_tiles_mxfp8(const Row* rows, int64_t groups, const TilePanel& panel, i
 
 /// Sums of up to 32 tokens and 32 rows, [32][32]. Nothing is asked for ahead here: loads of tiles
 /// wait behind prefetches.
-template <class T, int kParts, int kWeightParts, bool kTwo>
+template <class T, int kParts, bool kTwo>
 [[gnu::noinline]] void tile_sums(const uint16_t* x, int64_t block_words, const int32_t* weights,
                                  int64_t steps, float* sums) {
   T::template zero<0>();
@@ -161,23 +144,20 @@ template <class T, int kParts, int kWeightParts, bool kTwo>
     T::template zero<3>();
   }
   for (int64_t s = 0; s < steps; ++s) {
+    T::template load<6>(weights);
+    T::template load<7>(weights + TilePanel::kTilePairs);
 #pragma GCC unroll 3
-    for (int j = 0; j < kWeightParts; ++j) {
-      T::template load<6>(weights);
-      T::template load<7>(weights + TilePanel::kTilePairs);
-      weights += 2 * TilePanel::kTilePairs;
-#pragma GCC unroll 3
-      for (int i = 0; i < kParts - j; ++i) {
-        T::template load<4>(x + i * kTileWords);
-        T::template dot<0, 4, 6>();
-        T::template dot<1, 4, 7>();
-        if constexpr (kTwo) {
-          T::template load<5>(x + block_words + i * kTileWords);
-          T::template dot<2, 5, 6>();
-          T::template dot<3, 5, 7>();
-        }
+    for (int i = 0; i < kParts; ++i) {
+      T::template load<4>(x + i * kTileWords);
+      T::template dot<0, 4, 6>();
+      T::template dot<1, 4, 7>();
+      if constexpr (kTwo) {
+        T::template load<5>(x + block_words + i * kTileWords);
+        T::template dot<2, 5, 6>();
+        T::template dot<3, 5, 7>();
       }
     }
+    weights += 2 * TilePanel::kTilePairs;
     x += kParts * kTileWords;
   }
   T::template store<0>(sums, 32);
@@ -193,11 +173,10 @@ template <class T, class Format, int kParts>
                                    const uint16_t* x, int64_t tokens, float* const* y,
                                    std::byte* scratch) {
   using V = typename T::V;
-  constexpr int kWeightParts = kOneBf16<Format> ? 1 : kParts;
   const int64_t steps = tile_steps(m.cols), groups = m.groups();
-  const int64_t most = tile_panel_rows(steps * kWeightParts, tokens);
+  const int64_t most = tile_panel_rows(steps, tokens);
   const int64_t block_words = tile_block_words(m.cols, kParts);
-  const TilePanel panel{reinterpret_cast<int32_t*>(scratch), steps, kWeightParts};
+  const TilePanel panel{reinterpret_cast<int32_t*>(scratch), steps};
   auto* const sides = reinterpret_cast<float*>(scratch) + most / 32 * panel.group_pairs();
   alignas(64) float sums[32 * 32];
   int64_t configured = 0;
@@ -211,18 +190,18 @@ template <class T, class Format, int kParts>
           continue;
         }
       }
-      fill_tiles<T, Format, kWeightParts>(rows, groups, panel, i, sides);
+      fill_tiles<T, Format>(rows, groups, panel, i, sides);
     }
     for (int64_t t = 0; t < tokens; t += 32) {
       const int64_t some = std::min<int64_t>(32, tokens - t);
       if (some != configured) T::configure(configured = some);
       const uint16_t* inputs = x + t / 16 * block_words;
       for (int64_t g = 0; g < groups32; ++g) {
-        const int32_t* weights = panel.tile(2 * g, 0, 0);
+        const int32_t* weights = panel.tile(2 * g, 0);
         if (some > 16) {
-          tile_sums<T, kParts, kWeightParts, true>(inputs, block_words, weights, steps, sums);
+          tile_sums<T, kParts, true>(inputs, block_words, weights, steps, sums);
         } else {
-          tile_sums<T, kParts, kWeightParts, false>(inputs, block_words, weights, steps, sums);
+          tile_sums<T, kParts, false>(inputs, block_words, weights, steps, sums);
         }
         const int64_t width = std::min<int64_t>(32, count - 32 * g);
         for (int64_t i = 0; i < some; ++i) {
@@ -234,20 +213,30 @@ template <class T, class Format, int kParts>
   if (configured != 0) T::release();
 }
 
-template <class T>
-struct TilesBody {
-  template <class Format, class... Args>
-  void run(const MatrixView& m, int parts, Args... args) const {
-    if (parts == 2) return tile_panels<T, Format, 2>(m, args...);
-    tile_panels<T, Format, 3>(m, args...);
-  }
-};
+template <class T, class Format>
+void matmul_tiles_format(const MatrixView& m, int64_t begin, int64_t end, const uint16_t* x,
+                         int parts, int64_t tokens, float* const* y, void* scratch) {
+  auto* const bytes = static_cast<std::byte*>(scratch);
+  if (parts == 2) return tile_panels<T, Format, 2>(m, begin, end, x, tokens, y, bytes);
+  tile_panels<T, Format, 3>(m, begin, end, x, tokens, y, bytes);
+}
 
 template <class T>
-void matmul_tiles(const MatrixView& m, int64_t row_begin, int64_t row_end, const uint16_t* x,
-                  int parts, int64_t tokens, float* const* y, void* scratch) {
-  with_format<typename T::V>(m, TilesBody<T>{}, parts, row_begin, row_end, x, tokens, y,
-                             static_cast<std::byte*>(scratch));
+void matmul_tiles(const MatrixView& m, int64_t begin, int64_t end, const uint16_t* x, int parts,
+                  int64_t tokens, float* const* y, void* scratch) {
+  using V = typename T::V;
+  const auto product = [&]<class Format>() {
+    matmul_tiles_format<T, Format>(m, begin, end, x, parts, tokens, y, scratch);
+  };
+  if (m.format == MatrixFormat::kBF16) {
+    product.template operator()<Dense<V, 2, V::load_bf16>>();
+  } else if (m.spec.mode == QuantMode::kMxfp8) {
+    product.template operator()<Mxfp8<V>>();
+  } else if (m.spec.mode == QuantMode::kMxfp4) {
+    product.template operator()<Mxfp4<V>>();
+  } else {
+    product.template operator()<Nvfp4<V>>();
+  }
 }
 
 }  // namespace

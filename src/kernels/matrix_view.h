@@ -36,6 +36,12 @@ struct MatrixView {
     return rows * (weight_row_bytes() + side_row_bytes() * (biases != nullptr ? 2 : 1));
   }
 
+  /// Whether each weight is one BF16 number: of eight bits, the scale included.
+  bool fits_tiles() const {
+    return format == MatrixFormat::kBF16 ||
+           (format == MatrixFormat::kQuantised && spec.mode != QuantMode::kAffine);
+  }
+
   /// The same matrix from row `first` on, `count` rows.
   MatrixView slice(int64_t first, int64_t count) const {
     MatrixView part = *this;

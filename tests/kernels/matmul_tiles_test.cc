@@ -43,7 +43,7 @@ Rows multiply_tiles(const Kernels& k, const MatrixView& m,
   Rows outputs(inputs.size(), std::vector<float>(static_cast<size_t>(m.rows + kPast), NAN));
   std::vector<float*> y;
   for (auto& output : outputs) y.push_back(output.data());
-  const std::vector<uint8_t> unset(static_cast<size_t>(tile_scratch_bytes(m, parts)), 0xcd);
+  const std::vector<uint8_t> unset(static_cast<size_t>(tile_scratch_bytes(m)), 0xcd);
   GuardedBuffer scratch(unset);
   k.matmul_tiles(m, begin, end, x.data(), parts, std::ssize(inputs), y.data(), scratch.data());
   for (auto& output : outputs) {
@@ -102,14 +102,17 @@ void check(const Sample& s, const std::string& name, std::initializer_list<int64
 
 TEST(MatmulTiles, EveryFormat) {
   for (const QuantSpec& spec : quantised_formats()) {
-    const Sample s = quantised_sample(spec, 19, 3 * spec.group_size, SideDtype::kBF16);
-    check(s, name_of(spec), {1, 2, 5, 17});
-  }
-  for (const auto format : {MatrixFormat::kF32, MatrixFormat::kF16, MatrixFormat::kBF16}) {
-    for (const int64_t cols : {1, 15, 16, 17, 31, 32, 33, 100, 256}) {
-      check(dense_sample(format, 19, cols), "dense", {1, 17});
+    for (const int64_t groups : {1, 2, 3, 4, 17}) {
+      const Sample s = quantised_sample(spec, 19, groups * spec.group_size, SideDtype::kBF16);
+      EXPECT_EQ(s.view.fits_tiles(), spec.mode != QuantMode::kAffine);
+      if (s.view.fits_tiles()) check(s, name_of(spec), {1, 2, 5, 17});
     }
   }
+  for (const int64_t cols : {1, 15, 16, 17, 31, 32, 33, 100, 256}) {
+    check(dense_sample(MatrixFormat::kBF16, 19, cols), "bf16", {1, 17});
+  }
+  EXPECT_FALSE(dense_sample(MatrixFormat::kF16, 1, 1).view.fits_tiles());
+  EXPECT_FALSE(dense_sample(MatrixFormat::kF32, 1, 1).view.fits_tiles());
 }
 
 TEST(MatmulTiles, AnyNumberOfTokens) {
@@ -120,7 +123,7 @@ TEST(MatmulTiles, AnyNumberOfTokens) {
 TEST(MatmulTiles, AnyNumberOfRows) {
   for (const int64_t rows : {1, 15, 16, 17, 31, 32, 33, 64, 65, 257, 300}) {
     for (const QuantSpec& spec :
-         {default_spec(QuantMode::kMxfp8), QuantSpec{QuantMode::kAffine, 6, 32}}) {
+         {default_spec(QuantMode::kMxfp8), default_spec(QuantMode::kNvfp4)}) {
       check(quantised_sample(spec, rows, 64, SideDtype::kF16), name_of(spec), {2, 18});
     }
     check(dense_sample(MatrixFormat::kBF16, rows, 40), "bf16", {2, 18});
@@ -133,7 +136,8 @@ TEST(MatmulTiles, WideRows) {
     check(quantised_sample(default_spec(QuantMode::kMxfp8), 35, cols, SideDtype::kBF16), "mxfp8",
           {2});
   }
-  check(quantised_sample({QuantMode::kAffine, 4, 32}, 35, 8192, SideDtype::kBF16), "affine", {2});
+  check(quantised_sample(default_spec(QuantMode::kMxfp4), 35, 8192, SideDtype::kBF16), "mxfp4",
+        {2});
 }
 
 /// One-hot inputs read single weights.
@@ -210,7 +214,7 @@ TEST(MatmulTiles, OneBadInputSpoilsItsOwnOutputsOnly) {
     Rows y(20, std::vector<float>(33));
     std::vector<float*> out;
     for (auto& row : y) out.push_back(row.data());
-    std::vector<float> scratch(static_cast<size_t>(tile_scratch_bytes(s.view, 2) / 4));
+    std::vector<float> scratch(static_cast<size_t>(tile_scratch_bytes(s.view) / 4));
     k->matmul_tiles(s.view, 0, 33, x.data(), 2, 20, out.data(), scratch.data());
     for (size_t t = 0; t < y.size(); ++t) {
       if (t != 1 && t != 17) {

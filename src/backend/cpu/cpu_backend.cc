@@ -32,28 +32,41 @@ void CpuBackend::for_range(int64_t count, int64_t grain, int64_t work_per_item,
                      });
 }
 
-InputRows CpuBackend::input_rows(const Tensor& x, Arithmetic arithmetic) {
+InputForms CpuBackend::forms(std::span<const WeightMatrix* const> matrices) const {
+  InputForms needed;
+  for (const WeightMatrix* m : matrices) {
+    if (in_tiles(*m)) {
+      needed.tiles = true;
+    } else if (in_integers(*m)) {
+      needed.integers = true;
+    }
+  }
+  return needed;
+}
+
+InputRows CpuBackend::input_rows(const Tensor& x, InputForms forms) {
   std::vector<int64_t> order(static_cast<size_t>(x.rows()));
   std::iota(order.begin(), order.end(), 0);
   const int64_t all = x.rows();
-  return input_rows(x, order, {&all, 1}, arithmetic);
+  return input_rows(x, order, {&all, 1}, forms);
 }
 
 InputRows CpuBackend::input_rows(const Tensor& x, std::span<const int64_t> order,
-                                 std::span<const int64_t> runs, Arithmetic arithmetic) {
+                                 std::span<const int64_t> runs, InputForms forms) {
   InputRows rows;
   rows.cols = x.cols();
   for (const int64_t t : order) rows.values.push_back(x.row(t));
-  if (arithmetic == Arithmetic::kIntegers) add_integers(x, order, rows);
-  if (arithmetic == Arithmetic::kTiles) add_tiles(runs, rows);
+  if (forms.integers) add_integers(x, order, rows);
+  if (forms.tiles) add_tiles(runs, rows);
   return rows;
 }
 
 void CpuBackend::add_integers(const Tensor& x, std::span<const int64_t> order, InputRows& rows) {
   const int64_t bytes = integer_row_bytes(x.cols());
-  rows.memory = Buffer(static_cast<size_t>(x.rows() * bytes));
+  rows.integer_memory = Buffer(static_cast<size_t>(x.rows() * bytes));
   const auto row = [&](int64_t t) {
-    return integer_row_at(static_cast<std::byte*>(rows.memory.data()) + t * bytes, x.cols());
+    return integer_row_at(static_cast<std::byte*>(rows.integer_memory.data()) + t * bytes,
+                          x.cols());
   };
   for_range(x.rows(), 1, x.cols() * 4, [&](int64_t begin, int64_t end) {
     for (int64_t t = begin; t < end; ++t) kernels_.quantise_row(x.row(t), x.cols(), row(t));
@@ -65,8 +78,8 @@ void CpuBackend::add_tiles(std::span<const int64_t> runs, InputRows& rows) {
   const int64_t block_words = tile_block_words(rows.cols, tile_parts());
   int64_t blocks = 0;
   for (const int64_t run : runs) blocks += (run + kTileHeight - 1) / kTileHeight;
-  rows.memory = Buffer(static_cast<size_t>(blocks * block_words) * sizeof(uint16_t));
-  auto* block = static_cast<uint16_t*>(rows.memory.data());
+  rows.tile_memory = Buffer(static_cast<size_t>(blocks * block_words) * sizeof(uint16_t));
+  auto* block = static_cast<uint16_t*>(rows.tile_memory.data());
   std::vector<uint16_t*> out;
   for (const int64_t run : runs) {
     for (int64_t t = 0; t < run; ++t) {
@@ -85,8 +98,8 @@ void CpuBackend::add_tiles(std::span<const int64_t> runs, InputRows& rows) {
 void CpuBackend::multiply_rows(const WeightMatrix& m, int64_t begin, int64_t end,
                                const InputRows& x, int64_t first, int64_t count,
                                float* const* out) {
-  if (!x.tiles.empty()) {
-    float* scratch = thread_scratch(tile_scratch_bytes(m, tile_parts()) / 4);
+  if (!x.tiles.empty() && m.fits_tiles()) {
+    float* scratch = thread_scratch(tile_scratch_bytes(m) / 4);
     kernels_.matmul_tiles(m, begin, end, x.tiles[first], tile_parts(), count, out, scratch);
   } else if (x.integers.empty() || m.format != MatrixFormat::kQuantised) {
     float* scratch = thread_scratch(exact_scratch_floats(m));
@@ -229,11 +242,9 @@ Tensor CpuBackend::standardise(const Tensor& x, const Vector& bias, const Vector
 std::vector<Tensor> CpuBackend::linear(Op op, const Tensor& x,
                                        std::span<const WeightMatrix* const> matrices) {
   int64_t bytes = 0, rows = 0;
-  Arithmetic wanted = Arithmetic::kF32;
   for (const WeightMatrix* m : matrices) {
     bytes += m->bytes();
     rows += m->rows;
-    wanted = std::max(wanted, arithmetic(*m));
   }
   const ProfileScope scope(profile_, op, static_cast<uint64_t>(bytes),
                            static_cast<uint64_t>(rows * x.cols() * x.rows()));
@@ -243,7 +254,7 @@ std::vector<Tensor> CpuBackend::linear(Op op, const Tensor& x,
     Tensor& result = results.emplace_back(x.rows(), m->rows);
     for (int64_t t = 0; t < x.rows(); ++t) out.push_back(result.row(t));
   }
-  multiply(input_rows(x, wanted), matrices, out.data());
+  multiply(input_rows(x, forms(matrices)), matrices, out.data());
   return results;
 }
 
@@ -269,7 +280,7 @@ void CpuBackend::logits(const Tensor& x, std::span<const int64_t> rows, const Ve
   }
   const WeightMatrix* const one[] = {&head};
   // Of a prompt one row is wanted, as in decoding, or all: that must not show in the bits.
-  multiply(input_rows(normed, rows_arithmetic(head)), one, results.data());
+  multiply(input_rows(normed, {.integers = in_integers(head)}), one, results.data());
   if (cap == 0) return;
   for_range(count * head.rows, kLanes, 16, [&](int64_t begin, int64_t end) {
     kernels_.softcap(out.data() + begin, cap, end - begin);

@@ -18,16 +18,19 @@ struct CpuOptions {
   const Kernels* kernels = nullptr;  // null: those of this machine
 };
 
-/// How matrices are multiplied: all in f32; the quantised ones in integers; all in matrix tiles.
-enum class Arithmetic { kF32, kIntegers, kTiles };
+/// Forms of inputs that products need beside f32.
+struct InputForms {
+  bool integers = false, tiles = false;
+};
 
-/// The rows that matrices are multiplied with.
+/// The rows that matrices are multiplied with: in tiles where those are given and the matrix fits
+/// them, else in integers where given and the matrix is quantised, else in f32.
 struct InputRows {
   int64_t cols = 0;
   std::vector<const float*> values;
-  std::vector<IntegerRow> integers;    // the same in integers, or empty
-  std::vector<const uint16_t*> tiles;  // the same in tiles: where a row lies in its block; or empty
-  Buffer memory;                       // of the integers or tiles
+  std::vector<IntegerRow> integers;    // of each row, or empty
+  std::vector<const uint16_t*> tiles;  // where each row lies in its block, or empty
+  Buffer integer_memory, tile_memory;
 };
 
 class CpuBackend : public Backend {
@@ -58,22 +61,19 @@ class CpuBackend : public Backend {
   /// Splits `count` items over the pool unless the whole is too little work to be worth waking it.
   void for_range(int64_t count, int64_t grain, int64_t work_per_item,
                  FunctionRef<void(int64_t begin, int64_t end)> body);
-  /// That of a product with m, which may be one of several with the same input.
-  Arithmetic arithmetic(const WeightMatrix& m) const {
-    if (phase_ == Phase::kPrefill && kernels_.matmul_tiles != nullptr) return Arithmetic::kTiles;
-    return rows_arithmetic(m);
+  bool in_integers(const WeightMatrix& m) const {
+    return !exact_ && m.format == MatrixFormat::kQuantised;
   }
-  /// The same whatever the phase.
-  Arithmetic rows_arithmetic(const WeightMatrix& m) const {
-    const bool integers = !exact_ && m.format == MatrixFormat::kQuantised;
-    return integers ? Arithmetic::kIntegers : Arithmetic::kF32;
+  bool in_tiles(const WeightMatrix& m) const {
+    return phase_ == Phase::kPrefill && kernels_.matmul_tiles != nullptr && m.fits_tiles();
   }
+  InputForms forms(std::span<const WeightMatrix* const> matrices) const;
   int tile_parts() const { return exact_ ? 3 : 2; }
-  InputRows input_rows(const Tensor& x, Arithmetic arithmetic);
+  InputRows input_rows(const Tensor& x, InputForms forms);
   /// Row order[i] of x for every i; `runs` of them, of so many rows, are multiplied with different
   /// matrices.
   InputRows input_rows(const Tensor& x, std::span<const int64_t> order,
-                       std::span<const int64_t> runs, Arithmetic arithmetic);
+                       std::span<const int64_t> runs, InputForms forms);
   void add_integers(const Tensor& x, std::span<const int64_t> order, InputRows& rows);
   void add_tiles(std::span<const int64_t> runs, InputRows& rows);
   /// out[t][r] for rows r of m in [begin, end), by the calling thread; `first` and `count` select

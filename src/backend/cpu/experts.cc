@@ -68,7 +68,7 @@ Routing CpuBackend::route(const Tensor& x, const RouterWeights& router, int64_t 
   std::vector<float*> out;
   for (int64_t t = 0; t < x.rows(); ++t) out.push_back(logits.row(t));
   const WeightMatrix* const proj[] = {&router.proj};
-  multiply(input_rows(input, Arithmetic::kF32), proj, out.data());
+  multiply(input_rows(input, {}), proj, out.data());
 
   Routing routing;
   routing.top_k = top_k;
@@ -113,8 +113,8 @@ Tensor CpuBackend::experts(const Tensor& x, const Routing& routing, const Expert
   std::vector<int64_t> tokens, runs;
   for (const int64_t slot : work.slots) tokens.push_back(slot / routing.top_k);
   for (const ExpertLoads::Load& load : work.loads) runs.push_back(load.count);
-  const Arithmetic both = std::max(arithmetic(bank.gate.all), arithmetic(bank.up.all));
-  const InputRows in = input_rows(x, tokens, runs, both);
+  const WeightMatrix* const both[] = {&bank.gate.all, &bank.up.all};
+  const InputRows in = input_rows(x, tokens, runs, forms(both));
 
   // Calls body(load, first row, end) for every grain of rows of every active expert.
   const auto for_grains = [&](int64_t rows, const auto& body) {
@@ -141,7 +141,8 @@ Tensor CpuBackend::experts(const Tensor& x, const Routing& routing, const Expert
     }
   });
   std::iota(tokens.begin(), tokens.end(), 0);
-  const InputRows active = input_rows(gates, tokens, runs, arithmetic(bank.down.all));
+  const WeightMatrix* const down[] = {&bank.down.all};
+  const InputRows active = input_rows(gates, tokens, runs, forms(down));
   for_grains(x.cols(), [&](const ExpertLoads::Load& load, int64_t begin, int64_t end) {
     multiply_rows(bank.down.expert(load.expert), begin, end, active, load.first, load.count,
                   result_out.data() + load.first);
