@@ -73,6 +73,18 @@ struct Affine {
     return V::fma(V::template load_codes<kBits>(row.weight + c * kChunkBytes),
                   V::broadcast(row.scale_values[group]), V::broadcast(row.bias_values[group]));
   }
+  /// Chunks 4 b to 4 b + 3, where a group has two of them or at least these.
+  [[gnu::always_inline]] static void load_block(const Row& row, int64_t b, V (&out)[4]) {
+    const uint8_t* p = row.weight + 4 * b * kChunkBytes;
+    const int64_t first = 4 * b >> row.chunk_shift, last = (4 * b + 3) >> row.chunk_shift;
+    const V scales[] = {V::broadcast(row.scale_values[first]),
+                        V::broadcast(row.scale_values[last])};
+    const V biases[] = {V::broadcast(row.bias_values[first]), V::broadcast(row.bias_values[last])};
+    for (int i = 0; i < 4; ++i) {
+      out[i] =
+          V::fma(V::template load_codes<kBits>(p + i * kChunkBytes), scales[i / 2], biases[i / 2]);
+    }
+  }
   static V scales(const Row& row, int64_t first, int64_t count) {
     return affine_sides<V>(row.scales, row.side, first, count);
   }
@@ -90,6 +102,34 @@ struct Mxfp8 {
   }
   static V scales(const Row& row, int64_t first, int64_t count) {
     return read_sides<V>(row.scales, first, count, 1, V::load_e8m0) * V::broadcast(256.0f);
+  }
+};
+
+/// The same by blocks of four chunks, for rows whose scales leave every product with a normal code
+/// in range: from 2^-117 to 2^119.
+template <class V>
+struct Mxfp8Blocks : Mxfp8<V> {
+  static bool hold(const uint8_t* scales, int64_t count) {
+    uint8_t farthest = 0;
+    for (int64_t i = 0; i < count; ++i) {
+      const auto above = static_cast<uint8_t>(scales[i] - 10);
+      farthest = farthest < above ? above : farthest;
+    }
+    return farthest <= 236;
+  }
+  /// The scales as load_e4m3_block wants them, in place of biases.
+  static void prepare(const Row& row, int64_t groups, float* out) {
+    auto* const words = reinterpret_cast<uint16_t*>(out);
+    for (int64_t i = 0; i < groups; ++i) {
+      words[i] = static_cast<uint16_t>((row.scales[i] - 7) << 7);
+    }
+  }
+  [[gnu::always_inline]] static void load_block(const Row& row, int64_t b, V (&out)[4])
+    requires requires(const uint8_t* p, const uint16_t* s) { V::load_e4m3_block(p, s, out); }
+  {
+    const auto* const words = reinterpret_cast<const uint16_t*>(row.bias_values);
+    if (V::load_e4m3_block(row.weight + b * 64, words + 2 * b, out)) return;
+    for (int i = 0; i < 4; ++i) out[i] = Mxfp8<V>::load(row, 4 * b + i);
   }
 };
 
@@ -115,6 +155,8 @@ struct Nvfp4 {
   }
 };
 
+template <class V, class Format>
+concept HasBlocks = requires(const Row& row, V (&out)[4]) { Format::load_block(row, 0, out); };
 template <class V, class Format>
 concept HasScales = requires(const Row& row) { Format::scales(row, 0, 0); };
 template <class V, class Format>

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <type_traits>
 
 #include "kernels/formats.h"
 #include "kernels/kernels.h"
@@ -37,7 +38,26 @@ template <class V, class Format, int kRows, int kTokens>
   constexpr int64_t kStepBytes = Format::kChunkBytes * kRows;
   constexpr int kEvery = pieces_of_lines(kStepBytes);
   const StreamTuning tuning = stream_tuning;
-  for (int64_t c = 0; c < chunks; ++c) {
+  int64_t c = 0;
+  if constexpr (HasBlocks<V, Format>) {
+    for (; 16 * (c + 4) <= rows[0].cols; c += 4) {
+      const uint8_t* ahead = rows[0].weight + c * kStepBytes + (kRows - 1) * row_bytes;
+#pragma GCC unroll 4
+      for (int r = 0; r < kRows; ++r) {
+        prefetch_stream(tuning, ahead + r * 4 * Format::kChunkBytes, 4 * Format::kChunkBytes);
+        V weights[4];
+        Format::load_block(rows[r], c / 4, weights);
+#pragma GCC unroll 4
+        for (int i = 0; i < 4; ++i) {
+#pragma GCC unroll 4
+          for (int t = 0; t < kTokens; ++t) {
+            sums[r][t] = V::fma(weights[i], V::load(x[t] + (c + i) * 16), sums[r][t]);
+          }
+        }
+      }
+    }
+  }
+  for (; c < chunks; ++c) {
     if (c % kEvery == 0) {
       // In the order of the addresses, as the memory likes it: as far ahead as the last row needs.
       prefetch_stream(tuning, rows[0].weight + c * kStepBytes + (kRows - 1) * row_bytes,
@@ -199,25 +219,41 @@ void dot_panel(const ExactPanel& panel, int64_t chunks) {
   }
 }
 
-/// Rows as they lie, for the few tokens of decoding. `sides`: 2 * kRows * padded(groups) floats.
+/// Up to kRows rows as they lie. `sides`: 2 * kRows * padded(groups) floats.
+template <class V, class Format, int kRows, int kTokens>
+void dot_rows(const MatrixView& m, Row* rows, int64_t count, const float* const* x, float* const* y,
+              int64_t row, float* sides) {
+  const int64_t chunks = padded(m.cols) / 16, groups = m.groups();
+  for (int64_t i = 0; i < count; ++i) {
+    float* const own = sides + i * 2 * padded(groups);
+    decode_sides<V, Format>(rows[i], groups, own);
+    if constexpr (requires { Format::prepare(rows[i], groups, own); }) {
+      Format::prepare(rows[i], groups, own + padded(groups));
+    }
+  }
+  if (count == kRows) {
+    return dot_fused<V, Format, kRows, kTokens>(rows, x, chunks, m.weight_row_bytes(), y, row);
+  }
+  for (int64_t i = 0; i < count; ++i) {
+    dot_fused<V, Format, 1, kTokens>(rows + i, x, chunks, m.weight_row_bytes(), y, row + i);
+  }
+}
+
+/// All rows, for the few tokens of decoding.
 template <class V, class Format, int kRows, int kTokens>
 void matmul_fused(const MatrixView& m, int64_t row_begin, int64_t row_end, const float* const* x,
                   float* const* y, float* sides) {
-  const int64_t chunks = padded(m.cols) / 16, groups = m.groups();
   for (int64_t r = row_begin; r < row_end; r += kRows) {
     Row rows[kRows];
     const int64_t count = row_end - r < kRows ? row_end - r : kRows;
-    for (int64_t i = 0; i < count; ++i) {
-      rows[i] = row_of<V>(m, r + i);
-      decode_sides<V, Format>(rows[i], groups, sides + i * 2 * padded(groups));
+    for (int64_t i = 0; i < count; ++i) rows[i] = row_of<V>(m, r + i);
+    if constexpr (std::is_same_v<Format, Mxfp8<V>> && HasBlocks<V, Mxfp8Blocks<V>>) {
+      if (Mxfp8Blocks<V>::hold(rows[0].scales, count * m.side_row_bytes())) {
+        dot_rows<V, Mxfp8Blocks<V>, kRows, kTokens>(m, rows, count, x, y, r, sides);
+        continue;
+      }
     }
-    if (count == kRows) {
-      dot_fused<V, Format, kRows, kTokens>(rows, x, chunks, m.weight_row_bytes(), y, r);
-      continue;
-    }
-    for (int64_t i = 0; i < count; ++i) {
-      dot_fused<V, Format, 1, kTokens>(rows + i, x, chunks, m.weight_row_bytes(), y, r + i);
-    }
+    dot_rows<V, Format, kRows, kTokens>(m, rows, count, x, y, r, sides);
   }
 }
 
@@ -230,7 +266,7 @@ void matmul_few(const MatrixView& m, int64_t row_begin, int64_t row_end, const f
                 float* const* y, float* sides) {
   if constexpr (kTokens == 1) {
     const int rows = stream_tuning.rows_together;
-    if (V::kParts == 1 && rows == 4) {
+    if (V::kParts == 1 && rows == 4 && m.format != MatrixFormat::kQuantised) {
       return matmul_fused<V, Format, 4, 1>(m, row_begin, row_end, x, y, sides);
     }
     if (m.format == MatrixFormat::kQuantised || rows == 2) {

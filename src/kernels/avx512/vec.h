@@ -13,6 +13,16 @@ namespace {
 
 struct Ints;
 
+#if defined(__AVX512VBMI__)
+/// Where the bytes of four runs of 16 come from, one of each to a lane.
+struct Quarters {
+  alignas(64) uint8_t index[64] = {};
+  constexpr Quarters() {
+    for (int i = 0; i < 64; ++i) index[i] = static_cast<uint8_t>(i % 4 * 16 + i / 4);
+  }
+};
+#endif
+
 struct Vec {
   using Ints = avx512::Ints;
   // Tile of the f32 panels: 4 x 6 sums, 6 inputs and a weight are 31 of 32
@@ -65,6 +75,34 @@ struct Vec {
     const __m256i half = _mm256_and_si256(_mm256_slli_epi16(wide, 7), _mm256_set1_epi16(-0x4080));
     return {_mm512_cvtph_ps(half)};
   }
+#if defined(__AVX512VBMI__)
+  /// 64 codes of E4M3 in order, times the scales of both halves, of which `scales` are BF16 numbers
+  /// times 2^-7: E4M3's fields lie as in BF16, whose exponent is then raised. 0x7F reads as 480.
+  /// False, and nothing done, for zeros and subnormal numbers, which have no exponent.
+  [[gnu::always_inline]] static bool load_e4m3_block(const uint8_t* p, const uint16_t* scales,
+                                                     Vec (&out)[4]) {
+    alignas(64) static constexpr Quarters kQuarters;
+    // Lane i: codes i, 16 + i, 32 + i, 48 + i.
+    const __m512i codes =
+        _mm512_permutexvar_epi8(_mm512_load_si512(kQuarters.index), _mm512_loadu_si512(p));
+    if (_mm512_testn_epi8_mask(codes, _mm512_set1_epi8(0x78)) != 0) [[unlikely]]
+      return false;
+    int32_t both;
+    std::memcpy(&both, scales, 4);
+    const __m512i fields = _mm512_set1_epi16(static_cast<int16_t>(0x87f0));
+    const __m512i raise = _mm512_set1_epi32(both);
+    const __m512i even = _mm512_add_epi16(
+        _mm512_and_si512(_mm512_srai_epi16(_mm512_slli_epi16(codes, 8), 4), fields), raise);
+    const __m512i odd =
+        _mm512_add_epi16(_mm512_and_si512(_mm512_srai_epi16(codes, 4), fields), raise);
+    const __m512i high = _mm512_set1_epi32(static_cast<int32_t>(0xffff0000));
+    out[0].v = _mm512_castsi512_ps(_mm512_slli_epi32(even, 16));
+    out[1].v = _mm512_castsi512_ps(_mm512_slli_epi32(odd, 16));
+    out[2].v = _mm512_castsi512_ps(_mm512_and_si512(even, high));
+    out[3].v = _mm512_castsi512_ps(_mm512_and_si512(odd, high));
+    return true;
+  }
+#endif
   /// 2^(byte - 127).
   static Vec load_e8m0(const uint8_t* p) {
     const __m512i wide = _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
