@@ -1,15 +1,18 @@
-// Micro-benchmarks of the matrix kernels, in integers and in f32: bytes of weights per second for
-// one token and for four (compare with ReadBandwidth of the same run), matrix operations per second
-// for many (compare with FmaPeak).
+// Micro-benchmarks of the matrix kernels, in integers, f32 and tiles: bytes of weights per second
+// for one token and for four (compare with ReadBandwidth of the same run), matrix operations per
+// second for many (compare with FmaPeak).
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
 #include <cstring>
 #include <map>
 #include <random>
+#include <span>
+#include <tuple>
 
 #include "kernels/kernels.h"
 #include "kernels/peak.h"
+#include "kernels/tile_rows.h"
 #include "numerics/quantize.h"
 
 namespace octavo {
@@ -165,6 +168,31 @@ struct Integer : Product {
   Lines scratch;
 };
 
+/// In the two parts that products have by default.
+struct Tiles : Product {
+  static constexpr int kParts = 2;
+  Tiles(const Kernels& k, const MatrixView& matrix, int64_t tokens)
+      : Product(matrix, tokens),
+        kernels(k),
+        rows(static_cast<size_t>((tokens + kTileHeight - 1) / kTileHeight * kBlockWords) * 2),
+        scratch(static_cast<size_t>(tile_scratch_bytes(matrix))) {
+    for (int64_t t = 0; t < tokens; ++t) {
+      k.split_row(
+          x[t], kCols, kParts,
+          rows.as<uint16_t>() + t / kTileHeight * kBlockWords + t % kTileHeight * kTileColumns);
+    }
+  }
+  void run() {
+    kernels.matmul_tiles(m, 0, m.rows, rows.as<uint16_t>(), kParts, std::ssize(x), y.data(),
+                         scratch.as<void>());
+  }
+
+  static constexpr int64_t kBlockWords = tile_block_words(kCols, kParts);
+  const Kernels& kernels;
+  Lines rows;
+  Lines scratch;
+};
+
 template <class Kind>
 void matmul(benchmark::State& state, const Kernels& k, const BenchMatrix& (*make)(const QuantSpec&),
             const QuantSpec& spec, int64_t rows, int64_t tokens) {
@@ -194,6 +222,16 @@ void add_all(const Kernels& k, const std::string& name, Run* run, Make* make,
   add("Prefill512", 1024, 512);
 }
 
+template <class Make>
+void add_tiles(const Kernels& k, const std::string& format, Make* make, const QuantSpec& spec) {
+  for (const auto& [name, rows, tokens] :
+       {std::tuple{"Prefill32", kRows, 32}, {"Prefill512", int64_t{1024}, 512}}) {
+    benchmark::RegisterBenchmark((name + ("/tiles/" + std::string(k.name)) + "/" + format).c_str(),
+                                 matmul<Tiles>, k, make, spec, rows, tokens)
+        ->Unit(benchmark::kMillisecond);
+  }
+}
+
 const bool kRegistered = [] {
   const QuantSpec specs[] = {
       {QuantMode::kMxfp8, 8, 32},  {QuantMode::kMxfp4, 4, 32},  {QuantMode::kNvfp4, 4, 16},
@@ -201,6 +239,13 @@ const bool kRegistered = [] {
       {QuantMode::kAffine, 4, 64}, {QuantMode::kAffine, 3, 64}, {QuantMode::kAffine, 2, 64}};
   for (const std::string_view isa : available_isas()) {
     const Kernels& k = kernels_for(isa);
+    if (k.matmul_tiles != nullptr) {  // the other kernels are those of the next instruction set
+      for (const QuantSpec& spec : std::span(specs).first(3)) {
+        add_tiles(k, std::string(to_string(spec.mode)), matrix, spec);
+      }
+      add_tiles(k, "bf16", dense_matrix, {});
+      continue;
+    }
     for (const QuantSpec& spec : specs) {
       const std::string name = "/" + std::string(isa) + "/" + std::string(to_string(spec.mode)) +
                                "_" + std::to_string(spec.bits);

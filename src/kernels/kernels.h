@@ -4,8 +4,8 @@
 //
 // The order of every reduction is fixed: f32 products run over 16 interleaved
 // partial sums (element i goes to sum i % 16), integer ones group by group, attention by position.
-// So one output depends on its own row and input only: prefill in any chunk,
-// decode, and batches give bit-identical results.
+// So one output depends on its own row, its input and the function that is called: prefill in any
+// chunk, decode, and batches give bit-identical results. Only matmul_tiles is another sum.
 #pragma once
 
 #include <cstddef>
@@ -104,7 +104,7 @@ int64_t tile_scratch_bytes(const MatrixView& m);
 
 /// The kernels for this CPU: the widest instruction set it has, or the one
 /// named by the environment variable OCTAVO_ISA (scalar, avx2, avx512,
-/// avx512vnni, neon). Throws kBadRequest if the CPU lacks that one.
+/// avx512vnni, amx, neon). Throws kBadRequest if the CPU lacks that one.
 const Kernels& kernels();
 
 /// The table of one instruction set; throws kBadRequest for an unknown name or
