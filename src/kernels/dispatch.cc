@@ -90,7 +90,7 @@ int64_t integer_scratch_bytes(const MatrixView& m, int64_t tokens) {
 }
 
 int64_t tile_scratch_bytes(const MatrixView& m) {
-  return std::max(kTilePanelBytes, tile_steps(m.cols) * 2048) + 16 * 2 * 4 * padded(m.groups());
+  return std::max(kTilePanelBytes, tile_steps(m.cols) * 2048) + kTileSides * padded(m.groups()) * 4;
 }
 
 std::vector<std::string_view> available_isas() {

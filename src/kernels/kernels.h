@@ -4,8 +4,8 @@
 //
 // The order of every reduction is fixed: f32 products run over 16 interleaved
 // partial sums (element i goes to sum i % 16), integer ones group by group, attention by position.
-// So one output depends on its own row, its input and the function that is called: prefill in any
-// chunk, decode, and batches give bit-identical results. Only matmul_tiles is another sum.
+// So one output depends on its own row and input only: prefill in any chunk, decode, and batches
+// give bit-identical results. matmul, matmul_integer and matmul_tiles each have their own, though.
 #pragma once
 
 #include <cstddef>

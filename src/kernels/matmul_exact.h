@@ -239,6 +239,9 @@ void dot_rows(const MatrixView& m, Row* rows, int64_t count, const float* const*
   }
 }
 
+template <class V, class Format>
+constexpr bool kHasMxfp8Blocks = std::is_same_v<Format, Mxfp8<V>> && HasBlocks<V, Mxfp8Blocks<V>>;
+
 /// All rows, for the few tokens of decoding.
 template <class V, class Format, int kRows, int kTokens>
 void matmul_fused(const MatrixView& m, int64_t row_begin, int64_t row_end, const float* const* x,
@@ -247,7 +250,7 @@ void matmul_fused(const MatrixView& m, int64_t row_begin, int64_t row_end, const
     Row rows[kRows];
     const int64_t count = row_end - r < kRows ? row_end - r : kRows;
     for (int64_t i = 0; i < count; ++i) rows[i] = row_of<V>(m, r + i);
-    if constexpr (std::is_same_v<Format, Mxfp8<V>> && HasBlocks<V, Mxfp8Blocks<V>>) {
+    if constexpr (kHasMxfp8Blocks<V, Format>) {
       if (Mxfp8Blocks<V>::hold(rows[0].scales, count * m.side_row_bytes())) {
         dot_rows<V, Mxfp8Blocks<V>, kRows, kTokens>(m, rows, count, x, y, r, sides);
         continue;
@@ -258,15 +261,17 @@ void matmul_fused(const MatrixView& m, int64_t row_begin, int64_t row_end, const
 }
 
 /// One token: as many rows at a time as StreamTuning says, but four only where a vector is one
-/// register, and at least two where weights have to be decoded. Otherwise, and for more tokens,
-/// inputs that fill more than half of a first-level cache of 32 KiB are read once for four rows, if
-/// there are registers for the sums, and else one row after the other is the better stream.
+/// register and rows are read chunk by chunk (with blocks the registers do not suffice), and at
+/// least two where weights have to be decoded. Otherwise, and for more tokens, inputs that fill
+/// more than half of a first-level cache of 32 KiB are read once for four rows, if there are
+/// registers for the sums, and else one row after the other is the better stream.
 template <class V, class Format, int kTokens>
 void matmul_few(const MatrixView& m, int64_t row_begin, int64_t row_end, const float* const* x,
                 float* const* y, float* sides) {
   if constexpr (kTokens == 1) {
     const int rows = stream_tuning.rows_together;
-    if (V::kParts == 1 && rows == 4 && m.format != MatrixFormat::kQuantised) {
+    constexpr bool kBlocks = HasBlocks<V, Format> || kHasMxfp8Blocks<V, Format>;
+    if (V::kParts == 1 && rows == 4 && !kBlocks) {
       return matmul_fused<V, Format, 4, 1>(m, row_begin, row_end, x, y, sides);
     }
     if (m.format == MatrixFormat::kQuantised || rows == 2) {

@@ -36,7 +36,7 @@ struct MatrixView {
     return rows * (weight_row_bytes() + side_row_bytes() * (biases != nullptr ? 2 : 1));
   }
 
-  /// Whether each weight is one BF16 number: of eight bits, the scale included.
+  /// Whether each weight, its scale included, is exactly one BF16 number (8 significant bits).
   bool fits_tiles() const {
     return format == MatrixFormat::kBF16 ||
            (format == MatrixFormat::kQuantised && spec.mode != QuantMode::kAffine);

@@ -40,13 +40,15 @@ constexpr int64_t panel_vectors(int64_t blocks, int64_t most) {
   return fitting < 1 ? 1 : fitting < most ? fitting : most;
 }
 
-// In matrix tiles: rows of a panel, of which 32 take 2 KiB per step of 32 columns. The
-// inputs of up to 64 tokens stay in the second-level cache (2 MiB) beside a panel of 64 rows; more
-// tokens come from the third again for every panel, which should then be half of the second.
+// In matrix tiles: floats per group of 16 rows, a scale and a bias each.
+inline constexpr int64_t kTileSides = 16 * 2;
+// Rows of a panel, of which 32 take 2 KiB per step of 32 columns. The inputs of up to 64 tokens
+// stay in the second-level cache (2 MiB) beside a panel of 64 rows; more tokens come from the third
+// again for every panel, which should then be half of the second.
 inline constexpr int64_t kTilePanelBytes = 1 << 20;
 inline constexpr int64_t kMostTileRows = 128;
 
-/// A multiple of 32.
+/// A multiple of 32; `steps` > 0.
 constexpr int64_t tile_panel_rows(int64_t steps, int64_t tokens) {
   const int64_t fitting = 32 * (kTilePanelBytes / (steps * 2048)),
                 most = tokens <= 64 ? 64 : kMostTileRows;

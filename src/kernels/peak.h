@@ -8,8 +8,8 @@
 
 namespace octavo {
 
-/// Twelve independent chains of one arithmetic instruction: more than latency times issue rate on
-/// any CPU so far, few enough to stay in registers.
+/// Independent chains of one arithmetic instruction: twelve, more than latency times issue rate on
+/// any CPU so far and few enough to stay in registers, or the four sums of matrix tiles.
 struct PeakLoop {
   void (*run)(uint64_t rounds) = nullptr;  // null where the CPU has no such instruction
   uint64_t operations_per_round = 0;       // a multiply-add counts as two

@@ -1,9 +1,10 @@
 // kernels: activations as BF16 numbers in matrix tiles, the input of matmul_tiles.
 //
 // A value is the sum of `parts` BF16 numbers, each the nearest one to what the ones before it
-// leave: two are within 2^-17 of it, three are it. Rows lie in blocks of 16, a block in steps of 32
-// columns, a step in one tile of 1 KiB per part: 16 rows of 32 numbers, of every four the first,
-// third, second and fourth. Columns past the end are zero; rows past the end are never read.
+// leave: two are within 2^-17 of it, three are it (from 2^-103 on). Rows lie in blocks of 16, a
+// block in steps of 32 columns, a step in one tile of 1 KiB per part: 16 rows of 32 numbers, of
+// every four the first, third, second and fourth. Columns past the end are zero; rows past the end
+// are never read.
 #pragma once
 
 #include <cstdint>

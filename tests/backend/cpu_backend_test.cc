@@ -192,10 +192,12 @@ TEST(CpuBackendTest, LinearGivesTheSameBitsInAnyCompany) {
       };
       check_bits(x, one_of_all, "matrix " + std::to_string(i));
       // Other matrices beside it do not matter either.
-      CpuBackend backend({.threads = 1});
-      backend.set_phase(Phase::kDecode);
       const WeightMatrix* const single[] = {all[i]};
-      expect_same(backend.linear(Op::kQkv, x, single)[0], one_of_all(backend, x, -1), "single");
+      for (const Phase phase : {Phase::kPrefill, Phase::kDecode}) {
+        CpuBackend backend({.threads = 1, .kernels = &emulated_tiles()});
+        backend.set_phase(phase);
+        expect_same(backend.linear(Op::kQkv, x, single)[0], one_of_all(backend, x, -1), "single");
+      }
     }
   }
 }

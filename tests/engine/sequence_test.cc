@@ -1,4 +1,5 @@
-// Sequences on the demonstration model: whatever the way to a state, its logits are the same bits.
+// Sequences on the demonstration model: whatever the way to a state, its logits are the same bits;
+// only appended tokens may be computed in another arithmetic than those of a prompt.
 #include "engine/sequence.h"
 
 #include <gtest/gtest.h>

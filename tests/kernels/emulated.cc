@@ -15,6 +15,7 @@ struct Emulated : scalar::Vec {
   static constexpr int kParts = Of::kParts, kTokenTile = Of::kTokenTile;
   static constexpr int kPanelTokens = Of::kPanelTokens, kPanelVectors = Of::kPanelVectors;
   static constexpr int kSums = Of::kSums;
+  static constexpr bool kBlocks = Of::kParts == 1;
 
   Emulated() = default;
   Emulated(const scalar::Vec& v) : scalar::Vec(v) {}

@@ -28,7 +28,7 @@ inline std::vector<const Kernels*> tile_tables() {
   return tables;
 }
 
-/// The same and the emulated ones, for kernels with tiles.
+/// isa_names() and the emulated ones, for kernels with register tiles.
 inline std::vector<std::string> table_names() {
   std::vector<std::string> names = isa_names();
   for (const Kernels* table : emulated_kernels()) names.emplace_back(table->name);

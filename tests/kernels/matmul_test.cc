@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "every_isa.h"
@@ -195,6 +196,54 @@ TEST(Matmul, EveryMxfp8CodeAndScaleDecodesLikeTheReference) {
           ASSERT_TRUE(std::isnan(row[i])) << isa << " scale " << r << " code " << i;
         } else {
           ASSERT_EQ(row[i], want) << isa << " scale " << r << " code " << i;
+        }
+      }
+    }
+  }
+}
+
+// Products of single weights: every code at scales inside and outside the range of the fast
+// decoders, whole blocks and half ones, alone, beside others and in panels. 0x7F reads as 480,
+// scales of 2^120 and more as infinity.
+TEST(Matmul, EveryMxfp8CodeInProducts) {
+  constexpr int kScales[] = {0, 9, 10, 120, 246, 247, 254};
+  for (const int64_t cols : {64, 96}) {
+    std::vector<uint8_t> weight, scales;
+    for (int64_t r = 0; r < 256; ++r) {
+      for (int64_t c = 0; c < cols; ++c) weight.push_back(static_cast<uint8_t>(r + c));
+      for (int64_t g = 0; g < cols / 32; ++g) {  // pairs of rows with different scales too
+        scales.push_back(static_cast<uint8_t>(kScales[(r / 3 + g) % std::ssize(kScales)]));
+      }
+    }
+    const Sample s = stored_sample(default_spec(QuantMode::kMxfp8), 256, cols, SideDtype::kBF16,
+                                   weight, scales, {});
+    for (const std::string& isa : table_names()) {
+      for (int64_t c = 0; c < cols; c += 5) {
+        Rows inputs(5, std::vector<float>(static_cast<size_t>(cols)));
+        for (int64_t t = 0; t < 5; ++t) inputs[t][std::min(c + t, cols - 1)] = 1.0f;
+        const auto panel = multiply(table_of(isa), s.view, inputs);
+        for (const size_t tokens : {1, 2, 3, 4}) {
+          const Rows some(inputs.begin(), inputs.begin() + static_cast<int64_t>(tokens));
+          const auto y = multiply(table_of(isa), s.view, some);
+          for (int64_t i = 0; i < static_cast<int64_t>(tokens) * 256; ++i) {
+            const int64_t t = i / 256, r = i % 256, column = std::min(c + t, cols - 1);
+            const int code = static_cast<int>(r + column) & 0xff;
+            const int scale = s.view.scales[r * (cols / 32) + column / 32];
+            bool infinite = false;  // some weight of the row: 0 times it is no number
+            for (int64_t g = 0; g < cols / 32; ++g) {
+              infinite = infinite || s.view.scales[r * (cols / 32) + g] > 246;
+            }
+            if (infinite) {
+              ASSERT_EQ(std::isfinite(y[t][r]), std::isfinite(panel[t][r])) << isa << " row " << r;
+              continue;
+            }
+            const int low = code & 0x7f;
+            const float size = low < 8 ? std::ldexp(static_cast<float>(low), -9)
+                                       : std::ldexp(static_cast<float>(8 + low % 8), low / 8 - 10);
+            const float want = std::ldexp(code < 128 ? size : -size, scale - 127);
+            ASSERT_EQ(y[t][r], want) << isa << " code " << code << " scale " << scale;
+            ASSERT_EQ(panel[t][r], want) << isa << " code " << code << " scale " << scale;
+          }
         }
       }
     }

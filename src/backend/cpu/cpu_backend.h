@@ -14,7 +14,7 @@ namespace octavo {
 struct CpuOptions {
   int threads = 0;                   // as for ThreadPool
   bool pin = false;                  // as for ThreadPool
-  bool exact = false;                // products of quantised matrices in f32, not in integers
+  bool exact = false;                // no rounding of inputs, as integers have it
   const Kernels* kernels = nullptr;  // null: those of this machine
 };
 
@@ -80,6 +80,8 @@ class CpuBackend : public Backend {
   /// the tokens, in tiles a run of them.
   void multiply_rows(const WeightMatrix& m, int64_t begin, int64_t end, const InputRows& x,
                      int64_t first, int64_t count, float* const* out);
+  /// Rows of a matrix that one thread takes at least.
+  int64_t row_grain(const InputRows& x, std::span<const WeightMatrix* const> matrices) const;
   /// x times each matrix: rows of results [t] of matrix i go to out[i * T + t]. Split over the
   /// pool.
   void multiply(const InputRows& x, std::span<const WeightMatrix* const> matrices,
@@ -90,7 +92,7 @@ class CpuBackend : public Backend {
   bool exact_;
 };
 
-/// Rows of a matrix that one thread takes at least: the widest panel of any instruction set.
+/// The widest panel of any instruction set but for those of tiles.
 inline constexpr int64_t kRowGrain = 16 * kMostPanelVectors;
 
 /// Below this many multiply-adds, some 50 microseconds on one core, waking the pool costs more than

@@ -67,8 +67,9 @@ struct Tiles {
                  : "r"(p), "r"(stride * 4), "i"(kTile)
                  : "memory");
   }
-  /// sums += inputs x weights: of each pair of products the odd one first, each added with one
-  /// rounding to nearest even; subnormal numbers are zero.
+  /// sums += inputs x weights: the products of even and of odd columns in a chain of fused
+  /// multiply-adds each, from zero, then both, then the sum; to nearest even, subnormal numbers are
+  /// zero.
   template <int kSums, int kInputs, int kWeights>
   [[gnu::always_inline]] static void dot() {
     asm volatile("tdpbf16ps %%tmm%c2, %%tmm%c1, %%tmm%c0"

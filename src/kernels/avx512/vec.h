@@ -37,6 +37,8 @@ struct Vec {
   // Tile of the integer panels: 6 x 4 sums, 4 weights, an input and a product are 30 of 32
   // registers.
   static constexpr int kPanelTokens = 6, kPanelVectors = 4;
+  // Rows of f32 products are worth decoding by blocks of 64 columns.
+  static constexpr bool kBlocks = true;
   // Sums that the tiles of attention hold in registers, beside the operands.
   static constexpr int kSums = 16;
   __m512 v;
@@ -76,10 +78,10 @@ struct Vec {
     return {_mm512_cvtph_ps(half)};
   }
 #if defined(__AVX512VBMI__)
-  /// 64 codes of E4M3 in order, times the scales of both halves, of which `scales` are BF16 numbers
-  /// times 2^-7: E4M3's fields lie as in BF16, whose exponent is then raised. 0x7F reads as 480.
-  /// False, and nothing done, for zeros and subnormal numbers, which have no exponent.
-  [[gnu::always_inline]] static bool load_e4m3_block(const uint8_t* p, const uint16_t* scales,
+  /// 64 codes of E4M3 in order, times the scales of both halves, of which `scales` are two BF16
+  /// numbers times 2^-7: E4M3's fields lie as in BF16, whose exponent is then raised. 0x7F reads as
+  /// 480. False, and nothing done, for zeros and subnormal numbers, which have no exponent.
+  [[gnu::always_inline]] static bool load_e4m3_block(const uint8_t* p, const uint8_t* scales,
                                                      Vec (&out)[4]) {
     alignas(64) static constexpr Quarters kQuarters;
     // Lane i: codes i, 16 + i, 32 + i, 48 + i.
