@@ -14,6 +14,12 @@ def path():
     return os.environ.get("OCTAVO_BIN") or str(ROOT / "build" / "octavo")
 
 
+def has_tiles():
+    """Whether this machine has matrix tiles (AMX)."""
+    cpu = Path("/proc/cpuinfo")
+    return cpu.exists() and " amx_bf16" in cpu.read_text()
+
+
 def run(*arguments, timeout=120, stdin=None, check=True):
     """The finished process, text streams; fails with its stderr unless it exits 0."""
     result = subprocess.run([path(), *map(str, arguments)], capture_output=True, text=True,

@@ -147,7 +147,9 @@ def chat_tokens(tokenizer, turns):
     return prompt_tokens(tokenizer, messages)
 
 
-def test_integer_products_against_float32(converted, tokenizer, tmp_path):
+def test_integer_products_against_float32(converted, tokenizer, tmp_path, monkeypatch):
+    if program.has_tiles():  # in which prompts are multiplied otherwise
+        monkeypatch.setenv("OCTAVO_ISA", "avx512vnni")
     tokens = chat_tokens(tokenizer, chat(converted))
     wide = widened(converted, tmp_path / "wide")
     assert np.array_equal(program.logits(converted, tokens), program.logits(wide, tokens))
