@@ -25,23 +25,25 @@ COPIED = ["CMakeLists.txt", "cmake", "ffi", "include", "src"]
 ATTENTION = "src/backend/cpu/attention.cc"
 BACKEND = "src/backend/cpu/cpu_backend.cc"
 EXPERTS = "src/backend/cpu/experts.cc"
-KERNELS = "src/kernels/body.h"
+ELEMENTWISE = "src/kernels/elementwise.h"
+TILE = "src/kernels/attention.h"
 LAYER = "src/model/decoder_layer.cc"
 MODEL = "src/model/gemma4_model.cc"
 PER_LAYER = "src/model/per_layer_inputs.cc"
 ROPE = "src/model/rope.cc"
+ROTATE = "src/kernels/kv_write.h"
 WEIGHTS = "src/model/gemma4_weights.cc"
 
 # name -> (file, text that occurs there once, what replaces it)
 MUTATIONS = {
-    "window one shorter": (ATTENTION, "position - p.window + 1)", "position - p.window + 2)"),
+    "window one shorter": (TILE, "position - window + 1 : 0", "position - window + 2 : 0"),
     "window on full layers too": (
         LAYER, ".window = layer.full_attention ? 0 : c.text.sliding_window",
         ".window = c.text.sliding_window"),
     "norm weight plus one": (
-        KERNELS, "return a * all * w;", "return a * all * (w + V::broadcast(1.0f));"),
+        ELEMENTWISE, "return a * all * w;", "return a * all * (w + V::broadcast(1.0f));"),
     "eps ignored": (
-        KERNELS, "static_cast<float>(n) + eps)", "static_cast<float>(n) + 1e-6f)"),
+        ELEMENTWISE, "static_cast<float>(n) + eps)", "static_cast<float>(n) + 1e-6f)"),
     "router weights not renormalised": (
         EXPERTS, "weights[k] = weights[k] / sum *", "weights[k] = weights[k] *"),
     "per_expert_scale left out": (
@@ -65,18 +67,18 @@ MUTATIONS = {
         ROPE, "/ static_cast<double>(head_dim);", "/ static_cast<double>(2 * rotating);"),
     "rope factor ignored": (ROPE, " / config.factor", ""),
     "rope turns the other way": (
-        ATTENTION, "x[i] = a * cos[i] - b * sin[i];", "x[i] = a * cos[i] + b * sin[i];"),
+        ROTATE, "(a * c - b * s).store(x + i);", "(a * c + b * s).store(x + i);"),
     "positions restart with every chunk": (
         MODEL, "positions.push_back(segment.cache->length() + i)", "positions.push_back(i)"),
     "value after the key norm": (
         ATTENTION, "kernels_.rms_norm(v.row(t) + h * dim, nullptr,",
         "kernels_.rms_norm(v.row(t) + h * dim, p.k_norm.data(),"),
-    "value projection ignored": (LAYER, "w.v_proj ? qkv[2] : qkv[1]", "qkv[1]"),
+    "value projection ignored": (LAYER, "w.v_proj ? qkv[2] : k", "k"),
     "heads read another key head": (
-        ATTENTION, ".keys = cache->keys(p.layer, h)",
-        ".keys = cache->keys(p.layer, (h + 1) % p.kv_heads)"),
+        ATTENTION, "segment.cache->view(p.layer, h)",
+        "segment.cache->view(p.layer, (h + 1) % p.kv_heads)"),
     "layer_scalar left out": (
-        LAYER, "w.post_feedforward_layernorm, eps, w.layer_scalar)",
+        LAYER, "w.post_feedforward_layernorm, eps, gate ? 1.0f : w.layer_scalar)",
         "w.post_feedforward_layernorm, eps, 1.0f)"),
     "layer_scalar before the per-layer input too": (
         LAYER, "eps, gate ? 1.0f : w.layer_scalar)", "eps, w.layer_scalar)"),
@@ -93,7 +95,7 @@ MUTATIONS = {
     "embedding scale rounded to BF16": (
         MODEL, "options.exact ? scale", "options.exact ? bf16_to_float(float_to_bf16(scale))"),
     "softcap left out": (BACKEND, "if (cap == 0) return;", "return;"),
-    "gelu without its cubic term": (KERNELS, "V::broadcast(0.044715f)", "V::broadcast(0.0f)"),
+    "gelu without its cubic term": (ELEMENTWISE, "V::broadcast(0.044715f)", "V::broadcast(0.0f)"),
     "sliding rope everywhere": (
         MODEL, "layer.full_attention ? config_.text.full_rope : config_.text.sliding_rope",
         "config_.text.sliding_rope"),
