@@ -174,12 +174,10 @@ struct Tiles : Product {
   Tiles(const Kernels& k, const MatrixView& matrix, int64_t tokens)
       : Product(matrix, tokens),
         kernels(k),
-        rows(static_cast<size_t>((tokens + kTileHeight - 1) / kTileHeight * kBlockWords) * 2),
+        rows(static_cast<size_t>(tile_blocks(tokens) * kBlockWords) * 2),
         scratch(static_cast<size_t>(tile_scratch_bytes(matrix))) {
     for (int64_t t = 0; t < tokens; ++t) {
-      k.split_row(
-          x[t], kCols, kParts,
-          rows.as<uint16_t>() + t / kTileHeight * kBlockWords + t % kTileHeight * kTileColumns);
+      k.split_row(x[t], kCols, kParts, rows.as<uint16_t>() + tile_row_place(t, kBlockWords));
     }
   }
   void run() {

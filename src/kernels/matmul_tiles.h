@@ -195,12 +195,13 @@ template <class T, int kParts, bool kTwo>
   }
 }
 
-/// Panels of rows are decoded into the second-level cache first. `pairs` holds kTilePanelBytes or,
-/// if that is more, 32 rows.
+/// Panels of rows are decoded into the second-level cache first, behind the sides of 16 rows.
 template <class T, class Format, int kParts>
 [[gnu::noinline]] void tile_panels(const MatrixView& m, int64_t begin, int64_t end,
                                    const uint16_t* x, int64_t tokens, float* const* y,
-                                   int32_t* pairs, float* sides) {
+                                   void* scratch) {
+  auto* const sides = static_cast<float*>(scratch);
+  auto* const pairs = reinterpret_cast<int32_t*>(sides + kTileSides * padded(m.groups()));
   const int64_t steps = tile_steps(m.cols), most = tile_panel_rows(steps, tokens);
   const int64_t block_words = tile_block_words(m.cols, kParts), group = steps * 2 * kTilePairs;
   int64_t configured = 0;
@@ -230,21 +231,13 @@ template <class T, class Format, int kParts>
   if (configured != 0) T::release();
 }
 
-template <class T, class Format, int kParts>
-void matmul_tiles_format(const MatrixView& m, int64_t begin, int64_t end, const uint16_t* x,
-                         int64_t tokens, float* const* y, void* scratch) {
-  auto* const sides = static_cast<float*>(scratch);
-  auto* const pairs = reinterpret_cast<int32_t*>(sides + kTileSides * padded(m.groups()));
-  tile_panels<T, Format, kParts>(m, begin, end, x, tokens, y, pairs, sides);
-}
-
 template <class T>
 void matmul_tiles(const MatrixView& m, int64_t begin, int64_t end, const uint16_t* x, int parts,
                   int64_t tokens, float* const* y, void* scratch) {
   using V = typename T::V;
   const auto product = [&]<class Format>() {
-    if (parts == 2) return matmul_tiles_format<T, Format, 2>(m, begin, end, x, tokens, y, scratch);
-    matmul_tiles_format<T, Format, 3>(m, begin, end, x, tokens, y, scratch);
+    if (parts == 2) return tile_panels<T, Format, 2>(m, begin, end, x, tokens, y, scratch);
+    tile_panels<T, Format, 3>(m, begin, end, x, tokens, y, scratch);
   };
   if (m.format == MatrixFormat::kBF16) {
     product.template operator()<Dense<V, 2, V::load_bf16>>();

@@ -19,9 +19,18 @@ constexpr int64_t tile_steps(int64_t cols) {
   return (cols + kTileColumns - 1) / kTileColumns;
 }
 
+constexpr int64_t tile_blocks(int64_t rows) {
+  return (rows + kTileHeight - 1) / kTileHeight;
+}
+
 /// Words of a block of 16 rows.
 constexpr int64_t tile_block_words(int64_t cols, int parts) {
   return tile_steps(cols) * parts * kTileWords;
+}
+
+/// Where row `row` begins, in words from its first block of `block_words`.
+constexpr int64_t tile_row_place(int64_t row, int64_t block_words) {
+  return row / kTileHeight * block_words + row % kTileHeight * kTileColumns;
 }
 
 }  // namespace octavo

@@ -253,12 +253,6 @@ void check_codes(const Sample& s, const Weight& weight) {
   }
 }
 
-/// The NaN codes, which encoders never write, are read as the next number.
-float read_e4m3(int code) {
-  if ((code & 0x7f) == 0x7f) return code == 0x7f ? 480.0f : -480.0f;
-  return decode_e4m3(static_cast<uint8_t>(code));
-}
-
 /// Scales of a row are the row's number.
 std::vector<uint8_t> all_scales(int64_t rows, int64_t groups) {
   std::vector<uint8_t> scales;

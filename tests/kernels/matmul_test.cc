@@ -237,10 +237,7 @@ TEST(Matmul, EveryMxfp8CodeInProducts) {
               ASSERT_EQ(std::isfinite(y[t][r]), std::isfinite(panel[t][r])) << isa << " row " << r;
               continue;
             }
-            const int low = code & 0x7f;
-            const float size = low < 8 ? std::ldexp(static_cast<float>(low), -9)
-                                       : std::ldexp(static_cast<float>(8 + low % 8), low / 8 - 10);
-            const float want = std::ldexp(code < 128 ? size : -size, scale - 127);
+            const float want = std::ldexp(read_e4m3(code), scale - 127);
             ASSERT_EQ(y[t][r], want) << isa << " code " << code << " scale " << scale;
             ASSERT_EQ(panel[t][r], want) << isa << " code " << code << " scale " << scale;
           }

@@ -21,13 +21,12 @@ struct TileInputs {
   TileInputs(const Kernels& k, std::span<const std::vector<float>> inputs, int64_t cols,
              int parts) {
     const int64_t words = tile_block_words(cols, parts), tokens = std::ssize(inputs);
-    const int64_t blocks = (tokens + kTileHeight - 1) / kTileHeight;
+    const int64_t blocks = tile_blocks(tokens);
     // Rows past the last one hold NaN: they must not be read, or not matter.
     const std::vector<uint8_t> unset(static_cast<size_t>(blocks * words * 2), 0xff);
     memory = std::make_unique<GuardedBuffer>(unset);
     for (int64_t t = 0; t < tokens; ++t) {
-      k.split_row(inputs[t].data(), cols, parts,
-                  data() + t / kTileHeight * words + t % kTileHeight * kTileColumns);
+      k.split_row(inputs[t].data(), cols, parts, data() + tile_row_place(t, words));
     }
   }
   uint16_t* data() const { return reinterpret_cast<uint16_t*>(memory->data()); }
@@ -181,14 +180,10 @@ TEST(MatmulTiles, EveryE4m3CodeAtEveryScale) {
     for (int r = 0; r < 16; ++r) {
       const int scale = std::min(first + r, 246);
       for (int c = 0; c < 256; ++c) {
-        const int code = c & 0x7f;
-        const float size = (code & 0x7f) == 0x7f ? 480
-                           : code < 8            ? std::ldexp(static_cast<float>(code), -9)
-                                      : std::ldexp(static_cast<float>(8 + code % 8), code / 8 - 10);
-        const float weight = std::ldexp(size, scale - 127);
-        const bool kept = weight >= 0x1p-126f && std::isfinite(weight);
+        const float weight = std::ldexp(read_e4m3(c), scale - 127), size = std::abs(weight);
+        const bool kept = size >= 0x1p-126f && std::isfinite(size);
         codes.push_back(static_cast<uint8_t>(kept ? c : 0));
-        expected.push_back(!kept ? 0 : c < 128 ? weight : -weight);
+        expected.push_back(kept ? weight : 0);
       }
       scales.insert(scales.end(), 8, static_cast<uint8_t>(scale));
     }

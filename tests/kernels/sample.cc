@@ -8,6 +8,7 @@
 #include <stdexcept>
 
 #include "numerics/bfloat16.h"
+#include "numerics/e4m3.h"
 #include "numerics/quantize.h"
 
 namespace octavo {
@@ -156,6 +157,11 @@ std::vector<QuantSpec> quantised_formats() {
 
 std::string name_of(const QuantSpec& spec) {
   return fmt::format("{} {}/{}", to_string(spec.mode), spec.bits, spec.group_size);
+}
+
+float read_e4m3(int code) {
+  if ((code & 0x7f) == 0x7f) return code == 0x7f ? 480.0f : -480.0f;
+  return decode_e4m3(static_cast<uint8_t>(code));
 }
 
 IntegerInputs::IntegerInputs(const Kernels& k, const Rows& inputs, int64_t cols) {

@@ -34,6 +34,10 @@ Rows random_inputs(int64_t tokens, int64_t cols);
 std::vector<QuantSpec> quantised_formats();
 std::string name_of(const QuantSpec& spec);
 
+/// The value of a code of E4M3 in products: the NaN codes, which encoders never write, are read as
+/// the next number.
+float read_e4m3(int code);
+
 /// Side values as stored: BF16 ones in another type. Every one must be exact in it.
 std::vector<uint8_t> convert_sides(std::span<const uint8_t> bf16, SideDtype side);
 float side_value(const uint8_t* sides, SideDtype side, int64_t index);

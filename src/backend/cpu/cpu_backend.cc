@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 #include <utility>
 
 namespace octavo {
@@ -44,20 +43,14 @@ InputForms CpuBackend::forms(std::span<const WeightMatrix* const> matrices) cons
   return needed;
 }
 
-InputRows CpuBackend::input_rows(const Tensor& x, InputForms forms) {
-  std::vector<int64_t> order(static_cast<size_t>(x.rows()));
-  std::iota(order.begin(), order.end(), 0);
-  const int64_t all = x.rows();
-  return input_rows(x, order, {&all, 1}, forms);
-}
-
-InputRows CpuBackend::input_rows(const Tensor& x, std::span<const int64_t> order,
-                                 std::span<const int64_t> runs, InputForms forms) {
+InputRows CpuBackend::input_rows(const Tensor& x, InputForms forms, std::span<const int64_t> order,
+                                 std::span<const int64_t> runs) {
   InputRows rows;
   rows.cols = x.cols();
-  for (const int64_t t : order) rows.values.push_back(x.row(t));
+  const int64_t all = order.empty() ? x.rows() : std::ssize(order);
+  for (int64_t i = 0; i < all; ++i) rows.values.push_back(x.row(order.empty() ? i : order[i]));
   if (forms.integers) add_integers(x, order, rows);
-  if (forms.tiles) add_tiles(runs, rows);
+  if (forms.tiles) add_tiles(runs.empty() ? std::span(&all, 1) : runs, rows);
   return rows;
 }
 
@@ -71,21 +64,21 @@ void CpuBackend::add_integers(const Tensor& x, std::span<const int64_t> order, I
   for_range(x.rows(), 1, x.cols() * 4, [&](int64_t begin, int64_t end) {
     for (int64_t t = begin; t < end; ++t) kernels_.quantise_row(x.row(t), x.cols(), row(t));
   });
-  for (const int64_t t : order) rows.integers.push_back(row(t));
+  for (int64_t i = 0; i < std::ssize(rows.values); ++i) {
+    rows.integers.push_back(row(order.empty() ? i : order[i]));
+  }
 }
 
 void CpuBackend::add_tiles(std::span<const int64_t> runs, InputRows& rows) {
   const int64_t block_words = tile_block_words(rows.cols, tile_parts());
   int64_t blocks = 0;
-  for (const int64_t run : runs) blocks += (run + kTileHeight - 1) / kTileHeight;
+  for (const int64_t run : runs) blocks += tile_blocks(run);
   rows.tile_memory = Buffer(static_cast<size_t>(blocks * block_words) * sizeof(uint16_t));
   auto* block = static_cast<uint16_t*>(rows.tile_memory.data());
   std::vector<uint16_t*> out;
   for (const int64_t run : runs) {
-    for (int64_t t = 0; t < run; ++t) {
-      out.push_back(block + t / kTileHeight * block_words + t % kTileHeight * kTileColumns);
-    }
-    block += (run + kTileHeight - 1) / kTileHeight * block_words;
+    for (int64_t t = 0; t < run; ++t) out.push_back(block + tile_row_place(t, block_words));
+    block += tile_blocks(run) * block_words;
   }
   for_range(std::ssize(out), 1, rows.cols * 4, [&](int64_t begin, int64_t end) {
     for (int64_t t = begin; t < end; ++t) {
@@ -110,25 +103,16 @@ void CpuBackend::multiply_rows(const WeightMatrix& m, int64_t begin, int64_t end
   }
 }
 
-int64_t CpuBackend::row_grain(const InputRows& x,
-                              std::span<const WeightMatrix* const> matrices) const {
-  int64_t rows = 0;
+void CpuBackend::multiply(const InputRows& x, std::span<const WeightMatrix* const> matrices,
+                          float* const* out) {
+  int64_t grains = 0, rows = 0;
   for (const WeightMatrix* m : matrices) rows += m->rows;
   // Whole panels of tiles, which are the largest, unless some threads would get none.
   const bool panels = !x.tiles.empty() && rows >= 4 * pool_.size() * kMostTileRows;
-  return panels ? kMostTileRows : kRowGrain;
-}
-
-void CpuBackend::multiply(const InputRows& x, std::span<const WeightMatrix* const> matrices,
-                          float* const* out) {
+  const int64_t grain = panels ? kMostTileRows : kRowGrain;
   // All matrices are one range of grains of rows, so that the threads meet only once.
-  const int64_t grain = row_grain(x, matrices);
   const auto grains_of = [&](const WeightMatrix& m) { return (m.rows + grain - 1) / grain; };
-  int64_t grains = 0, rows = 0;
-  for (const WeightMatrix* m : matrices) {
-    grains += grains_of(*m);
-    rows += m->rows;
-  }
+  for (const WeightMatrix* m : matrices) grains += grains_of(*m);
   const int64_t tokens = std::ssize(x.values);
   const int64_t work = grains > 0 ? rows * x.cols * tokens / grains : 0;
   for_range(grains, 1, work, [&](int64_t begin, int64_t end) {

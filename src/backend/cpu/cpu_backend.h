@@ -69,19 +69,16 @@ class CpuBackend : public Backend {
   }
   InputForms forms(std::span<const WeightMatrix* const> matrices) const;
   int tile_parts() const { return exact_ ? 3 : 2; }
-  InputRows input_rows(const Tensor& x, InputForms forms);
-  /// Row order[i] of x for every i; `runs` of them, of so many rows, are multiplied with different
-  /// matrices.
-  InputRows input_rows(const Tensor& x, std::span<const int64_t> order,
-                       std::span<const int64_t> runs, InputForms forms);
+  /// Row order[i] of x for every i, or all as they are; `runs` of them, of so many rows, are
+  /// multiplied with different matrices, or all with the same.
+  InputRows input_rows(const Tensor& x, InputForms forms, std::span<const int64_t> order = {},
+                       std::span<const int64_t> runs = {});
   void add_integers(const Tensor& x, std::span<const int64_t> order, InputRows& rows);
   void add_tiles(std::span<const int64_t> runs, InputRows& rows);
   /// out[t][r] for rows r of m in [begin, end), by the calling thread; `first` and `count` select
   /// the tokens, in tiles a run of them.
   void multiply_rows(const WeightMatrix& m, int64_t begin, int64_t end, const InputRows& x,
                      int64_t first, int64_t count, float* const* out);
-  /// Rows of a matrix that one thread takes at least.
-  int64_t row_grain(const InputRows& x, std::span<const WeightMatrix* const> matrices) const;
   /// x times each matrix: rows of results [t] of matrix i go to out[i * T + t]. Split over the
   /// pool.
   void multiply(const InputRows& x, std::span<const WeightMatrix* const> matrices,
@@ -92,7 +89,7 @@ class CpuBackend : public Backend {
   bool exact_;
 };
 
-/// The widest panel of any instruction set but for those of tiles.
+/// Rows of a matrix that one thread takes at least: the widest panel but for those of tiles.
 inline constexpr int64_t kRowGrain = 16 * kMostPanelVectors;
 
 /// Below this many multiply-adds, some 50 microseconds on one core, waking the pool costs more than

@@ -114,7 +114,7 @@ Tensor CpuBackend::experts(const Tensor& x, const Routing& routing, const Expert
   for (const int64_t slot : work.slots) tokens.push_back(slot / routing.top_k);
   for (const ExpertLoads::Load& load : work.loads) runs.push_back(load.count);
   const WeightMatrix* const both[] = {&bank.gate.all, &bank.up.all};
-  const InputRows in = input_rows(x, tokens, runs, forms(both));
+  const InputRows in = input_rows(x, forms(both), tokens, runs);
 
   // Calls body(load, first row, end) for every grain of rows of every active expert.
   const auto for_grains = [&](int64_t rows, const auto& body) {
@@ -140,9 +140,8 @@ Tensor CpuBackend::experts(const Tensor& x, const Routing& routing, const Expert
                              gates.row(i) + begin);
     }
   });
-  std::iota(tokens.begin(), tokens.end(), 0);
   const WeightMatrix* const down[] = {&bank.down.all};
-  const InputRows active = input_rows(gates, tokens, runs, forms(down));
+  const InputRows active = input_rows(gates, forms(down), {}, runs);
   for_grains(x.cols(), [&](const ExpertLoads::Load& load, int64_t begin, int64_t end) {
     multiply_rows(bank.down.expert(load.expert), begin, end, active, load.first, load.count,
                   result_out.data() + load.first);
