@@ -2,6 +2,7 @@
 // Part of body.h: see there.
 #pragma once
 
+#include <bit>
 #include <cstdint>
 #include <cstring>
 
@@ -21,6 +22,7 @@ struct Row {
                               // touches no other bytes
   const float* scale_values;  // one per group; set by Format::decode_sides
   const float* bias_values;
+  const uint16_t* scale_words;  // in their place; see Mxfp8Blocks
 };
 
 /// Elements [first, first + 16) of a row's side array; those past `count` are
@@ -41,10 +43,13 @@ V read_sides(const uint8_t* p, int64_t first, int64_t count, int64_t size, const
 template <class V, int kBytes, V (*kLoad)(const uint8_t*)>
 struct Dense {
   static constexpr int64_t kChunkBytes = 16 * kBytes;
+  [[gnu::always_inline]] static V load_whole(const Row& row, int64_t c) {
+    return kLoad(row.weight + c * kChunkBytes);
+  }
   [[gnu::always_inline]] static V load(const Row& row, int64_t c) {
     const int64_t left = row.cols - c * 16;
     if (left >= 16) [[likely]]
-      return kLoad(row.weight + c * kChunkBytes);
+      return load_whole(row, c);
     uint8_t tail[kChunkBytes] = {};
     std::memcpy(tail, row.weight + c * kChunkBytes, static_cast<size_t>(left * kBytes));
     return kLoad(tail);
@@ -73,19 +78,24 @@ struct Affine {
     return V::fma(V::template load_codes<kBits>(row.weight + c * kChunkBytes),
                   V::broadcast(row.scale_values[group]), V::broadcast(row.bias_values[group]));
   }
-  /// Chunks 4 b to 4 b + 3, where a group has two of them or at least these. Narrower codes are
-  /// faster chunk by chunk.
-  [[gnu::always_inline]] static void load_block(const Row& row, int64_t b, V (&out)[4])
+  /// Chunks 4 b to 4 b + 3 of each row, where a group has two of them or at least these. Narrower
+  /// codes are faster chunk by chunk.
+  template <int kRows>
+  [[gnu::always_inline]] static void load_blocks(const Row* rows, int64_t b, V (*out)[4])
     requires(kBits == 8 && requires { requires V::kBlocks; })
   {
-    const uint8_t* p = row.weight + 4 * b * kChunkBytes;
-    const int64_t first = 4 * b >> row.chunk_shift, last = (4 * b + 3) >> row.chunk_shift;
-    const V scales[] = {V::broadcast(row.scale_values[first]),
-                        V::broadcast(row.scale_values[last])};
-    const V biases[] = {V::broadcast(row.bias_values[first]), V::broadcast(row.bias_values[last])};
-    for (int i = 0; i < 4; ++i) {
-      out[i] =
-          V::fma(V::template load_codes<kBits>(p + i * kChunkBytes), scales[i / 2], biases[i / 2]);
+    for (int r = 0; r < kRows; ++r) {
+      const Row& row = rows[r];
+      const uint8_t* p = row.weight + 4 * b * kChunkBytes;
+      const int64_t first = 4 * b >> row.chunk_shift, last = (4 * b + 3) >> row.chunk_shift;
+      const V scales[] = {V::broadcast(row.scale_values[first]),
+                          V::broadcast(row.scale_values[last])};
+      const V biases[] = {V::broadcast(row.bias_values[first]),
+                          V::broadcast(row.bias_values[last])};
+      for (int i = 0; i < 4; ++i) {
+        out[r][i] = V::fma(V::template load_codes<kBits>(p + i * kChunkBytes), scales[i / 2],
+                           biases[i / 2]);
+      }
     }
   }
   static V scales(const Row& row, int64_t first, int64_t count) {
@@ -111,28 +121,42 @@ struct Mxfp8 {
 /// The same by blocks of four chunks, for rows whose scales leave every product with a normal code
 /// in range: from 2^-117 to 2^119.
 template <class V>
-struct Mxfp8Blocks : Mxfp8<V> {
-  static bool hold(const uint8_t* scales, int64_t count) {
+struct Mxfp8Blocks {
+  static constexpr int64_t kChunkBytes = Mxfp8<V>::kChunkBytes;
+
+  /// `count` scales as load_e4m3_blocks adds them to the exponents of a BF16 number; whether all of
+  /// them are in range.
+  static bool decode_sides(const uint8_t* __restrict scales, int64_t count,
+                           uint16_t* __restrict words) {
     uint8_t farthest = 0;
     for (int64_t i = 0; i < count; ++i) {
       const auto above = static_cast<uint8_t>(scales[i] - 10);
       farthest = farthest < above ? above : farthest;
+      words[i] = static_cast<uint16_t>((scales[i] - 7) << 7);
     }
     return farthest <= 236;
   }
-  /// The scales as load_e4m3_block wants them, in place of biases.
-  static void prepare(const Row& row, int64_t groups, float* out) {
-    for (int64_t i = 0; i < groups; ++i) {
-      const auto word = static_cast<uint16_t>((row.scales[i] - 7) << 7);
-      std::memcpy(reinterpret_cast<uint8_t*>(out) + 2 * i, &word, 2);
-    }
+  [[gnu::always_inline]] static V load(const Row& row, int64_t c) {
+    const uint32_t bits = static_cast<uint32_t>(row.scale_words[c >> 1]) << 16;  // 2^-7 scale
+    return V::load_e4m3_256th(row.weight + c * kChunkBytes) *
+           V::broadcast(std::bit_cast<float>(bits) * 0x1p15f);
   }
-  [[gnu::always_inline]] static void load_block(const Row& row, int64_t b, V (&out)[4])
-    requires requires(const uint8_t* p) { V::load_e4m3_block(p, p, out); }
+  template <int kRows>
+  [[gnu::always_inline]] static void load_blocks(const Row* rows, int64_t b, V (*out)[4])
+    requires requires(const uint8_t* (&codes)[kRows], const uint16_t* (&words)[kRows]) {
+      V::template load_e4m3_blocks<kRows>(codes, words, out);
+    }
   {
-    const auto* const words = reinterpret_cast<const uint8_t*>(row.bias_values);
-    if (V::load_e4m3_block(row.weight + b * 64, words + 4 * b, out)) return;
-    for (int i = 0; i < 4; ++i) out[i] = Mxfp8<V>::load(row, 4 * b + i);
+    const uint8_t* codes[kRows];
+    const uint16_t* words[kRows];
+    for (int r = 0; r < kRows; ++r) {
+      codes[r] = rows[r].weight + b * 64;
+      words[r] = rows[r].scale_words + b * 2;
+    }
+    if (V::template load_e4m3_blocks<kRows>(codes, words, out)) return;
+    for (int r = 0; r < kRows; ++r) {
+      for (int i = 0; i < 4; ++i) out[r][i] = load(rows[r], 4 * b + i);
+    }
   }
 };
 
@@ -159,14 +183,16 @@ struct Nvfp4 {
 };
 
 template <class V, class Format>
-concept HasBlocks = requires(const Row& row, V (&out)[4]) { Format::load_block(row, 0, out); };
+concept HasBlocks = requires(const Row* rows, V (*out)[4]) {
+  Format::template load_blocks<1>(rows, 0, out);
+};
 template <class V, class Format>
 concept HasScales = requires(const Row& row) { Format::scales(row, 0, 0); };
 template <class V, class Format>
 concept HasBiases = requires(const Row& row) { Format::biases(row, 0, 0); };
 
-/// Decodes the scales and biases of `groups` groups to f32 and lets `row` refer
-/// to them; `values` holds 2 * padded(groups) floats.
+/// Decodes the scales and biases of `groups` groups, from those of `row` on, to f32 and lets `row`
+/// refer to them; `values` holds 2 * padded(groups) floats.
 template <class V, class Format>
 void decode_sides(Row& row, int64_t groups, float* values) {
   const int64_t stride = padded(groups);
@@ -195,8 +221,10 @@ Row row_of(const MatrixView& m, int64_t r) {
           m.side,
           m.cols % 64 == 0 && (m.spec.bits == 8 || m.spec.bits == 4),
           nullptr,
+          nullptr,
           nullptr};
 }
+
 /// Calls Body::run<Format>(arguments) for the format of m.
 template <class V, class Body, class... Args>
 void with_format(const MatrixView& m, const Body& body, Args... args) {

@@ -23,12 +23,25 @@ struct WeightBlock {
   static constexpr int64_t kChunks = kWide ? 64 : 40;  // of 16 columns
 };
 
+/// Chunk `c` of a row; with kWhole known not to be short.
+template <class V, class Format, bool kWhole>
+[[gnu::always_inline]] inline V load_chunk(const Row& row, int64_t c) {
+  if constexpr (kWhole && requires { Format::load_whole(row, c); }) {
+    return Format::load_whole(row, c);
+  } else {
+    return Format::load(row, c);
+  }
+}
+
+/// Rows of few tokens whose scales are decoded together, and whose sums are added up together.
+constexpr int64_t kFewRows = 16;
+
 /// Products of kRows rows, which lie one behind the other, with kTokens tokens, straight from the
-/// stored form: y[t][row + r]. Unrolled by request: g++ keeps an array of sums in memory otherwise,
-/// and the chain of sums then goes through it.
+/// stored form: partial sums at out + (t * kFewRows + r) * 16. Unrolled by request: g++ keeps an
+/// array of sums in memory otherwise, and the chain of sums then goes through it.
 template <class V, class Format, int kRows, int kTokens>
 [[gnu::noinline]] void dot_fused(const Row* rows, const float* const* x, int64_t chunks,
-                                 int64_t row_bytes, float* const* y, int64_t row) {
+                                 int64_t row_bytes, float* out) {
   V sums[kRows][kTokens];
 #pragma GCC unroll 4
   for (int r = 0; r < kRows; ++r) {
@@ -41,23 +54,22 @@ template <class V, class Format, int kRows, int kTokens>
   int64_t c = 0;
   if constexpr (HasBlocks<V, Format>) {
     for (; 16 * (c + 4) <= rows[0].cols; c += 4) {
-      const uint8_t* ahead = rows[0].weight + c * kStepBytes + (kRows - 1) * row_bytes;
+      prefetch_stream(tuning, rows[0].weight + c * kStepBytes + (kRows - 1) * row_bytes,
+                      4 * kStepBytes);
+      V weights[kRows][4];
+      Format::template load_blocks<kRows>(rows, c / 4, weights);
 #pragma GCC unroll 4
-      for (int r = 0; r < kRows; ++r) {
-        prefetch_stream(tuning, ahead + r * 4 * Format::kChunkBytes, 4 * Format::kChunkBytes);
-        V weights[4];
-        Format::load_block(rows[r], c / 4, weights);
+      for (int i = 0; i < 4; ++i) {
 #pragma GCC unroll 4
-        for (int i = 0; i < 4; ++i) {
+        for (int t = 0; t < kTokens; ++t) {
+          const V input = V::load(x[t] + (c + i) * 16);
 #pragma GCC unroll 4
-          for (int t = 0; t < kTokens; ++t) {
-            sums[r][t] = V::fma(weights[i], V::load(x[t] + (c + i) * 16), sums[r][t]);
-          }
+          for (int r = 0; r < kRows; ++r) sums[r][t] = V::fma(weights[r][i], input, sums[r][t]);
         }
       }
     }
   }
-  for (; c < chunks; ++c) {
+  const auto add_chunk = [&](auto whole) __attribute__((always_inline)) {
     if (c % kEvery == 0) {
       // In the order of the addresses, as the memory likes it: as far ahead as the last row needs.
       prefetch_stream(tuning, rows[0].weight + c * kStepBytes + (kRows - 1) * row_bytes,
@@ -65,17 +77,20 @@ template <class V, class Format, int kRows, int kTokens>
     }
 #pragma GCC unroll 4
     for (int r = 0; r < kRows; ++r) {
-      const V weights = Format::load(rows[r], c);
+      const V weights = load_chunk<V, Format, whole>(rows[r], c);
 #pragma GCC unroll 4
       for (int t = 0; t < kTokens; ++t) {
         sums[r][t] = V::fma(weights, V::load(x[t] + c * 16), sums[r][t]);
       }
     }
-  }
+  };
+  // The last one apart: asked for each chunk, whether it is whole, g++ runs out of registers.
+  for (; c + 1 < chunks; ++c) add_chunk(std::true_type());
+  for (; c < chunks; ++c) add_chunk(std::false_type());
 #pragma GCC unroll 4
   for (int r = 0; r < kRows; ++r) {
 #pragma GCC unroll 4
-    for (int t = 0; t < kTokens; ++t) y[t][row + r] = sums[r][t].sum();
+    for (int t = 0; t < kTokens; ++t) sums[r][t].store(out + (t * kFewRows + r) * 16);
   }
 }
 
@@ -219,44 +234,57 @@ void dot_panel(const ExactPanel& panel, int64_t chunks) {
   }
 }
 
-/// Up to kRows rows as they lie. `sides`: 2 * kRows * padded(groups) floats.
-template <class V, class Format, int kRows, int kTokens>
-void dot_rows(const MatrixView& m, Row* rows, int64_t count, const float* const* x, float* const* y,
-              int64_t row, float* sides) {
-  const int64_t chunks = padded(m.cols) / 16, groups = m.groups();
-  for (int64_t i = 0; i < count; ++i) {
-    float* const own = sides + i * 2 * padded(groups);
-    decode_sides<V, Format>(rows[i], groups, own);
-    if constexpr (requires { Format::prepare(rows[i], groups, own); }) {
-      Format::prepare(rows[i], groups, own + padded(groups));
-    }
-  }
-  if (count == kRows) {
-    return dot_fused<V, Format, kRows, kTokens>(rows, x, chunks, m.weight_row_bytes(), y, row);
-  }
-  for (int64_t i = 0; i < count; ++i) {
-    dot_fused<V, Format, 1, kTokens>(rows + i, x, chunks, m.weight_row_bytes(), y, row + i);
-  }
-}
-
 template <class V, class Format>
 constexpr bool kHasMxfp8Blocks = std::is_same_v<Format, Mxfp8<V>> && HasBlocks<V, Mxfp8Blocks<V>>;
+
+/// Partial sums of up to kFewRows rows, kRows of them side by side.
+template <class V, class Format, int kRows, int kTokens>
+void dot_rows(const MatrixView& m, const Row* rows, int64_t count, const float* const* x,
+              float* sums) {
+  const int64_t chunks = padded(m.cols) / 16, bytes = m.weight_row_bytes();
+  int64_t r = 0;
+  for (; r + kRows <= count; r += kRows) {
+    dot_fused<V, Format, kRows, kTokens>(rows + r, x, chunks, bytes, sums + r * 16);
+  }
+  for (; r < count; ++r) dot_fused<V, Format, 1, kTokens>(rows + r, x, chunks, bytes, sums + r * 16);
+}
 
 /// All rows, for the few tokens of decoding.
 template <class V, class Format, int kRows, int kTokens>
 void matmul_fused(const MatrixView& m, int64_t row_begin, int64_t row_end, const float* const* x,
-                  float* const* y, float* sides) {
-  for (int64_t r = row_begin; r < row_end; r += kRows) {
-    Row rows[kRows];
-    const int64_t count = row_end - r < kRows ? row_end - r : kRows;
+                  float* const* y, float* scratch) {
+  const int64_t groups = m.groups();
+  float* const sums = scratch;
+  float* const sides = sums + kTokens * kFewRows * 16;
+  for (int64_t r = row_begin; r < row_end; r += kFewRows) {
+    const int64_t count = row_end - r < kFewRows ? row_end - r : kFewRows;
+    Row rows[kFewRows];
     for (int64_t i = 0; i < count; ++i) rows[i] = row_of<V>(m, r + i);
+    bool done = false;
     if constexpr (kHasMxfp8Blocks<V, Format>) {
-      if (Mxfp8Blocks<V>::hold(rows[0].scales, count * m.side_row_bytes())) {
-        dot_rows<V, Mxfp8Blocks<V>, kRows, kTokens>(m, rows, count, x, y, r, sides);
-        continue;
+      auto* const words = reinterpret_cast<uint16_t*>(sides);
+      if (Mxfp8Blocks<V>::decode_sides(rows[0].scales, count * groups, words)) {
+        for (int64_t i = 0; i < count; ++i) rows[i].scale_words = words + i * groups;
+        dot_rows<V, Mxfp8Blocks<V>, kRows, kTokens>(m, rows, count, x, sums);
+        done = true;
       }
     }
-    dot_rows<V, Format, kRows, kTokens>(m, rows, count, x, y, r, sides);
+    if (!done) {
+      decode_sides<V, Format>(rows[0], count * groups, sides);
+      for (int64_t i = 1; i < count; ++i) {
+        rows[i].scale_values = rows[0].scale_values + i * groups;
+        rows[i].bias_values = rows[0].bias_values + i * groups;
+      }
+      dot_rows<V, Format, kRows, kTokens>(m, rows, count, x, sums);
+    }
+    for (int t = 0; t < kTokens; ++t) {
+      const float* const own = sums + t * kFewRows * 16;
+      if (count == kFewRows) {
+        V::sums(own, 16).store(y[t] + r);
+        continue;
+      }
+      for (int64_t i = 0; i < count; ++i) y[t][r + i] = V::load(own + i * 16).sum();
+    }
   }
 }
 

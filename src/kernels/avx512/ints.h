@@ -13,19 +13,7 @@
 namespace octavo::avx512 {
 namespace {
 
-#if defined(__AVX512VNNI__) && defined(__AVX512VBMI__) && defined(__GFNI__)
-#define OCTAVO_VNNI 1
-#else
-#define OCTAVO_VNNI 0
-#endif
-
 #if OCTAVO_VNNI
-/// The operand of gf2p8affineqb for which bit i of a result is the parity of byte & masks[i].
-constexpr int64_t bit_map(const uint8_t (&masks)[8]) {
-  uint64_t map = 0;
-  for (const uint8_t mask : masks) map = map << 8 | mask;
-  return static_cast<int64_t>(map);
-}
 // Of the bits of an E4M3 code s eeee mmm, see Ints::e4m3.
 constexpr int64_t kMantissaBits = bit_map({0, 0, 1, 2, 4, 0, 0, 0});
 constexpr int64_t kExponentBits = bit_map({8, 16, 32, 64, 0, 0, 0, 0});

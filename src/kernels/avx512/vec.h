@@ -13,12 +13,33 @@ namespace {
 
 struct Ints;
 
-#if defined(__AVX512VBMI__)
-/// Where the bytes of four runs of 16 come from, one of each to a lane.
+#if defined(__AVX512VNNI__) && defined(__AVX512VBMI__) && defined(__GFNI__)
+#define OCTAVO_VNNI 1
+#else
+#define OCTAVO_VNNI 0
+#endif
+
+#if OCTAVO_VNNI
+/// The operand of gf2p8affineqb for which bit i of a result is the parity of byte & masks[i].
+constexpr int64_t bit_map(const uint8_t (&masks)[8]) {
+  uint64_t map = 0;
+  for (const uint8_t mask : masks) map = map << 8 | mask;
+  return static_cast<int64_t>(map);
+}
+// Both bytes of a BF16 number from an E4M3 code s eeee mmm, see Vec::load_e4m3_blocks.
+constexpr int64_t kLowByte = bit_map({0, 0, 0, 0, 1, 2, 4, 8});
+constexpr int64_t kHighByte = bit_map({16, 32, 64, 0, 0, 0, 0, 128});
+
+/// Where the bytes of four runs of 16 come from, so that words made of the low and of the high
+/// eight bytes of every 16 have one word of each run in a lane: of the first and third, and of the
+/// second and fourth.
 struct Quarters {
   alignas(64) uint8_t index[64] = {};
   constexpr Quarters() {
-    for (int i = 0; i < 64; ++i) index[i] = static_cast<uint8_t>(i % 4 * 16 + i / 4);
+    for (int i = 0; i < 64; ++i) {
+      const int lane = i / 16 * 4 + i % 8 / 2, run = i % 2 * 2 + i / 8 % 2;
+      index[i] = static_cast<uint8_t>(run * 16 + lane);
+    }
   }
 };
 #endif
@@ -77,31 +98,41 @@ struct Vec {
     const __m256i half = _mm256_and_si256(_mm256_slli_epi16(wide, 7), _mm256_set1_epi16(-0x4080));
     return {_mm512_cvtph_ps(half)};
   }
-#if defined(__AVX512VBMI__)
-  /// 64 codes of E4M3 in order, times the scales of both halves, of which `scales` are two BF16
-  /// numbers times 2^-7: E4M3's fields lie as in BF16, whose exponent is then raised. 0x7F reads as
-  /// 480. False, and nothing done, for zeros and subnormal numbers, which have no exponent.
-  [[gnu::always_inline]] static bool load_e4m3_block(const uint8_t* p, const uint8_t* scales,
-                                                     Vec (&out)[4]) {
+#if OCTAVO_VNNI
+  /// 64 codes of E4M3 in order of each row, times the scales of both halves, of which `scales` are
+  /// two BF16 numbers times 2^-7: E4M3's fields lie as in BF16, whose exponent is then raised. 0x7F
+  /// reads as 480. False, and nothing done, for zeros and subnormal numbers, which have no exponent.
+  template <int kRows>
+  [[gnu::always_inline]] static bool load_e4m3_blocks(const uint8_t* const (&codes)[kRows],
+                                                      const uint16_t* const (&scales)[kRows],
+                                                      Vec (*out)[4]) {
+    static_assert(kRows == 1 || kRows == 2 || kRows == 4);
     alignas(64) static constexpr Quarters kQuarters;
-    // Lane i: codes i, 16 + i, 32 + i, 48 + i.
-    const __m512i codes =
-        _mm512_permutexvar_epi8(_mm512_load_si512(kQuarters.index), _mm512_loadu_si512(p));
-    if (_mm512_testn_epi8_mask(codes, _mm512_set1_epi8(0x78)) != 0) [[unlikely]]
-      return false;
-    int32_t both;
-    std::memcpy(&both, scales, 4);
-    const __m512i fields = _mm512_set1_epi16(static_cast<int16_t>(0x87f0));
-    const __m512i raise = _mm512_set1_epi32(both);
-    const __m512i even = _mm512_add_epi16(
-        _mm512_and_si512(_mm512_srai_epi16(_mm512_slli_epi16(codes, 8), 4), fields), raise);
-    const __m512i odd =
-        _mm512_add_epi16(_mm512_and_si512(_mm512_srai_epi16(codes, 4), fields), raise);
-    const __m512i high = _mm512_set1_epi32(static_cast<int32_t>(0xffff0000));
-    out[0].v = _mm512_castsi512_ps(_mm512_slli_epi32(even, 16));
-    out[1].v = _mm512_castsi512_ps(_mm512_slli_epi32(odd, 16));
-    out[2].v = _mm512_castsi512_ps(_mm512_and_si512(even, high));
-    out[3].v = _mm512_castsi512_ps(_mm512_and_si512(odd, high));
+    __m512i bytes[kRows];
+    __mmask64 without[kRows];
+    for (int r = 0; r < kRows; ++r) {
+      bytes[r] = _mm512_permutexvar_epi8(_mm512_load_si512(kQuarters.index),
+                                         _mm512_loadu_si512(codes[r]));
+      without[r] = _mm512_testn_epi8_mask(bytes[r], _mm512_set1_epi8(0x78));
+    }
+    for (int r = 0; r < kRows; r += 2) {
+      if (!_kortestz_mask64_u8(without[r], without[kRows > 1 ? r + 1 : 0])) [[unlikely]]
+        return false;
+    }
+    const __m512i upper = _mm512_set1_epi32(static_cast<int32_t>(0xffff0000));
+    for (int r = 0; r < kRows; ++r) {
+      const __m512i low = _mm512_gf2p8affine_epi64_epi8(bytes[r], _mm512_set1_epi64(kLowByte), 0);
+      const __m512i high = _mm512_gf2p8affine_epi64_epi8(bytes[r], _mm512_set1_epi64(kHighByte), 0);
+      int32_t both;
+      std::memcpy(&both, scales[r], 4);
+      const __m512i raise = _mm512_set1_epi32(both);
+      const __m512i even = _mm512_add_epi16(_mm512_unpacklo_epi8(low, high), raise);
+      const __m512i odd = _mm512_add_epi16(_mm512_unpackhi_epi8(low, high), raise);
+      out[r][0].v = _mm512_castsi512_ps(_mm512_slli_epi32(even, 16));
+      out[r][1].v = _mm512_castsi512_ps(_mm512_slli_epi32(odd, 16));
+      out[r][2].v = _mm512_castsi512_ps(_mm512_and_si512(even, upper));
+      out[r][3].v = _mm512_castsi512_ps(_mm512_and_si512(odd, upper));
+    }
     return true;
   }
 #endif
