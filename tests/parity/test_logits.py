@@ -45,19 +45,39 @@ def test_exact_logits(kind, length, checkpoint, model, oracle):
                 f"chunks of {chunk}: {comparison.difference(chunked, whole, 0)}"
 
 
-def test_widths_of_the_real_model(tmp_path):
-    """Two layers with the heads of 26B-A4B: rows of activations lie apart as no tiny model's do."""
+def synthetic(tmp_path, **shapes):
+    """A checkpoint of `octavo synth` with the 26B-A4B model's configuration but for `shapes`."""
     config = json.loads((CONFIGS / "gemma-4-26b-a4b-it.json").read_text())
-    text = config["text_config"]
-    text.update(num_hidden_layers=2, layer_types=["sliding_attention", "full_attention"],
-                hidden_size=1024, intermediate_size=2048, moe_intermediate_size=1024,
-                num_experts=4, top_k_experts=2, vocab_size=640, sliding_window=16)
+    config["text_config"].update(shapes, vocab_size=640, sliding_window=16)
     for part in ("vision_config", "audio_config"):
         config.pop(part, None)
     (tmp_path / "config.json").write_text(json.dumps(config))
     folder = tmp_path / "model"
     program.run("synth", "--config", tmp_path / "config.json", "-o", folder, "--quiet",
-                "-q", "--q-bits", 8, "--q-mxfp", "--q-recipe", "unsloth")
+                "--recipe", "unsloth")
+    return folder
+
+
+def test_default_logits_of_a_synthetic_model(tmp_path):
+    """Twelve layers: a layer's rounding must not grow in those behind it."""
+    kinds = ["full_attention" if i % 6 == 5 else "sliding_attention" for i in range(12)]
+    folder = synthetic(tmp_path, num_hidden_layers=12, layer_types=kinds, hidden_size=512,
+                       intermediate_size=384, moe_intermediate_size=128, num_experts=32,
+                       num_attention_heads=4, num_key_value_heads=2, num_global_key_value_heads=1,
+                       head_dim=64, global_head_dim=128)
+    tokens = [(i * 37 + i * i * 11) % 600 + 10 for i in range(200)]
+    exact = program.logits(folder, tokens).astype(np.float64)
+    default = program.logits(folder, tokens, exact=False)
+    error = np.sqrt(((default - exact) ** 2).sum() / (exact ** 2).sum())
+    assert 0 < error <= 5e-3, error
+
+
+def test_widths_of_the_real_model(tmp_path):
+    """Two layers with the heads of 26B-A4B: rows of activations lie apart as no tiny model's do."""
+    folder = synthetic(tmp_path, num_hidden_layers=2,
+                       layer_types=["sliding_attention", "full_attention"], hidden_size=1024,
+                       intermediate_size=2048, moe_intermediate_size=1024, num_experts=4,
+                       top_k_experts=2)
     tokens = [(i * 37 + i * i * 11) % 600 + 10 for i in range(40)]
     whole = program.logits(folder, tokens)
     comparison.assert_close(whole, mlx_oracle.logits(mlx_oracle.load(folder), tokens), "mlx-lm")
