@@ -82,8 +82,8 @@ int64_t exact_scratch_floats(const MatrixView& m) {
 
 int64_t integer_scratch_bytes(const MatrixView& m, int64_t tokens) {
   const int64_t blocks = integer_blocks(m.cols);
-  if (tokens <= kRowKernelTokens) {  // partial sums of 16 rows, ordered sides of the inputs
-    return 4 * kRowKernelTokens * (kIntegerRows * 16 + (blocks / 4 + 1) * 32);
+  if (tokens <= kRowKernelTokens) {  // partial sums of 16 rows, ordered sides and codes of inputs
+    return 4 * kRowKernelTokens * (kIntegerRows * 16 + (blocks / 4 + 1) * 32 + blocks * 32);
   }
   const int64_t width = 16 * panel_vectors(blocks, kMostPanelVectors);
   return 4 * width * (blocks * 32 + 2 * m.groups() + tokens);

@@ -41,6 +41,28 @@ struct LaneSides {
 template <class F>
 constexpr int kStepBlocks = F::kHalfGroups ? 4 : 8;
 
+/// Whether several tokens are multiplied with codes of which each lane has those of its own group,
+/// for formats whose codes are bytes: they are then moved once, and not the sums of every token.
+template <class V, class F, int kTokens>
+constexpr bool kGroupsApart =
+    kTokens > 1 && F::kBlockBytes == kIntegerBlock &&
+    requires(typename V::Ints (&blocks)[8]) { V::Ints::groups_apart(blocks); };
+
+/// The codes of the whole steps of a row of inputs in that order: per step, eight times the first
+/// and second half of a block.
+template <class V>
+void set_groups_apart(const IntegerRow& x, int64_t blocks, int16_t* out) {
+  using Ints = typename V::Ints;
+  for (int64_t b = 0; b + 8 <= blocks; b += 8) {
+    for (int half = 0; half < 2; ++half) {
+      Ints part[8];
+      for (int i = 0; i < 8; ++i) part[i] = Ints::load(x.codes + (b + i) * kIntegerBlock + half * 32);
+      Ints::groups_apart(part);
+      for (int i = 0; i < 8; ++i) part[i].store(out + (b + i) * kIntegerBlock + half * 32);
+    }
+  }
+}
+
 template <class V, class F, int kTokens>
 struct RowSums {
   using Ints = typename V::Ints;
@@ -52,8 +74,18 @@ struct RowSums {
 
   const Row& row;
   const IntegerRow* x;
+  const int16_t* const* apart;  // set_groups_apart of the inputs
   int64_t blocks;
   StreamTuning tuning;
+
+  /// Sums over the whole blocks [b, b + kStepBlocks).
+  [[gnu::always_inline]] void step_sums(int64_t b, Ints* out) const {
+    if constexpr (kGroupsApart<V, F, kTokens>) {
+      sums_apart(b, out);
+    } else {
+      sums<kStepBlocks<F>>(b, out);
+    }
+  }
 
   /// Sums over the whole blocks [b, b + kBlocks) of the products of each token.
   template <int kBlocks>
@@ -88,6 +120,27 @@ struct RowSums {
   }
 
  private:
+  [[gnu::always_inline]] void sums_apart(int64_t b, Ints* out) const {
+    F::prefetch(tuning, row, b, 8);
+    Ints codes[8];
+    for (int i = 0; i < 8; ++i) codes[i] = Ints::load(row.weight + (b + i) * kIntegerBlock);
+    Ints::groups_apart(codes);
+    Ints more[kTokens];  // a chain of sums each for both halves
+    for (int t = 0; t < kTokens; ++t) out[t] = more[t] = Ints::zero();
+#pragma GCC unroll 8
+    for (int i = 0; i < 8; ++i) {
+      Ints first, second;
+      Ints::template bytes<F::kE4m3>(codes[i], first, second);
+#pragma GCC unroll 4
+      for (int t = 0; t < kTokens; ++t) {
+        const int16_t* inputs = apart[t] + (b + i) * kIntegerBlock;
+        out[t] = Ints::dot_in_order(out[t], first, Ints::load(inputs));
+        more[t] = Ints::dot_in_order(more[t], second, Ints::load(inputs + 32));
+      }
+    }
+    for (int t = 0; t < kTokens; ++t) out[t] = out[t] + more[t];
+  }
+
   template <bool kCheck>
   [[gnu::always_inline]] void block_sums(int64_t b, Ints* out) const {
     Ints first, second;
@@ -161,12 +214,13 @@ struct SidePlan {
 /// The 16 partial sums of one row for kTokens tokens: partials[t * token_stride ..].
 template <class V, class F, int kTokens>
 [[gnu::always_inline]] inline void row_partials(const Row& row, const IntegerRow* x,
+                                                const int16_t* const* apart,
                                                 const OrderedSides* sides, const SidePlan<F>& plan,
                                                 int64_t blocks, float* partials,
                                                 int64_t token_stride) {
   using Ints = typename V::Ints;
   constexpr int kStep = kStepBlocks<F>;
-  const RowSums<V, F, kTokens> part{row, x, blocks, stream_tuning};
+  const RowSums<V, F, kTokens> part{row, x, apart, blocks, stream_tuning};
   const int64_t whole = row.whole_blocks ? blocks : blocks - 1;
   const int64_t steps = (blocks + kStep - 1) / kStep;
   V total[kTokens];
@@ -176,7 +230,7 @@ template <class V, class F, int kTokens>
     Ints sums[kTokens];
     const int64_t b = step * kStep;
     if (b + kStep <= whole) {
-      part.template sums<kStep>(b, sums);
+      part.step_sums(b, sums);
     } else {
       F::prefetch(part.tuning, row, b, kStep);
       part.template sums_at_end<kStep>(b, sums);
@@ -225,11 +279,19 @@ template <class V, class F, int kTokens>
   constexpr int64_t kTokenStride = kIntegerRows * 16;  // of the partial sums
   const int64_t blocks = integer_blocks(m.cols), steps = (blocks + kStep - 1) / kStep;
   OrderedSides sides[kTokens];
+  const int16_t* apart[kTokens] = {};
+  float* own = scratch + kTokens * kTokenStride;
   for (int t = 0; t < kTokens; ++t) {
-    float* scales = scratch + kTokens * kTokenStride + t * steps * 32;
-    float* sums = scales + steps * 16;
+    float *const scales = own, *const sums = scales + steps * 16;
     order_sides<F>(x[t], blocks, steps, scales, sums);
     sides[t] = {scales, sums};
+    own = sums + steps * 16;
+    if constexpr (kGroupsApart<V, F, kTokens>) {
+      auto* const codes = reinterpret_cast<int16_t*>(own);
+      set_groups_apart<V>(x[t], blocks, codes);
+      apart[t] = codes;
+      own += blocks * kIntegerBlock / 2;
+    }
   }
   Row row = row_of<V>(m, begin);
   const SidePlan<F> plan(row, m.groups());
@@ -238,7 +300,8 @@ template <class V, class F, int kTokens>
     const int64_t count = end - r < kIntegerRows ? end - r : kIntegerRows;
     for (int64_t i = 0; i < count; ++i) {
       prefetch_sides(row, side_bytes);
-      row_partials<V, F, kTokens>(row, x, sides, plan, blocks, scratch + i * 16, kTokenStride);
+      row_partials<V, F, kTokens>(row, x, apart, sides, plan, blocks, scratch + i * 16,
+                                  kTokenStride);
       row.weight += weight_bytes;
       row.scales += side_bytes;
       if constexpr (F::kBiased) row.biases += side_bytes;

@@ -51,6 +51,7 @@ struct Ints {
     return sum;
   }
 
+  friend Ints operator+(Ints a, Ints b) { return {_mm512_add_epi32(a.v, b.v)}; }
   static Ints add_pairs32(Ints a, Ints b) {
     return {_mm512_add_epi32(_mm512_unpacklo_epi32(a.v, b.v), _mm512_unpackhi_epi32(a.v, b.v))};
   }
@@ -98,6 +99,37 @@ struct Ints {
     e4m3(_mm512_loadu_si512(p), first, second);
   }
 
+  /// 64 codes of a byte each.
+  template <bool kE4m3>
+  [[gnu::always_inline]] static void bytes(Ints codes, Ints& first, Ints& second) {
+    if constexpr (kE4m3) {
+      e4m3(codes.v, first, second);
+    } else {
+      widen(codes.v, first, second);
+    }
+  }
+
+  /// Eight blocks of 16 lanes, of which eight belong to each of two groups: lane i of every result
+  /// belongs to the group that add_pairs32, 64 and 128 leave there, and results[k] holds lane k of
+  /// its eight.
+  [[gnu::always_inline]] static void groups_apart(Ints (&blocks)[8]) {
+    __m512i t[8], u[8];
+    for (int i = 0; i < 8; i += 2) {
+      t[i] = _mm512_unpacklo_epi32(blocks[i].v, blocks[i + 1].v);
+      t[i + 1] = _mm512_unpackhi_epi32(blocks[i].v, blocks[i + 1].v);
+    }
+    for (int i = 0; i < 8; i += 4) {
+      u[i] = _mm512_unpacklo_epi64(t[i], t[i + 2]);
+      u[i + 1] = _mm512_unpackhi_epi64(t[i], t[i + 2]);
+      u[i + 2] = _mm512_unpacklo_epi64(t[i + 1], t[i + 3]);
+      u[i + 3] = _mm512_unpackhi_epi64(t[i + 1], t[i + 3]);
+    }
+    for (int i = 0; i < 4; ++i) {
+      blocks[i].v = _mm512_shuffle_i32x4(u[i], u[i + 4], 0x88);
+      blocks[i + 4].v = _mm512_shuffle_i32x4(u[i], u[i + 4], 0xdd);
+    }
+  }
+
   /// 16 blocks of a byte per code, as pairs: store(i, v) for i < 32, where lane r of v holds pair i
   /// of block r. Transposed while still bytes: half as many registers as 16-bit codes.
   template <bool kE4m3, class Store>
@@ -108,11 +140,7 @@ struct Ints {
     transpose(quads);
     for (int i = 0; i < 16; ++i) {
       Ints first, second;
-      if constexpr (kE4m3) {
-        e4m3(quads[i].v, first, second);
-      } else {
-        widen(quads[i].v, first, second);
-      }
+      bytes<kE4m3>(quads[i], first, second);
       const int pair = i / 4 * 8 + i % 4;
       store(pair, first);
       store(pair + 4, second);
