@@ -2,8 +2,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
+#include <random>
 
 #include "engine/logprobs.h"
 #include "engine/repetition.h"
@@ -27,6 +29,29 @@ TEST(BestTokensTest, LeavesOutMinusInfinityAndNan) {
   const std::vector<float> logits{-std::numeric_limits<float>::infinity(), 2,
                                   std::numeric_limits<float>::quiet_NaN()};
   EXPECT_THAT(best_tokens(logits, 3), ElementsAre(1));
+}
+
+TEST(BestTokensTest, AreThoseOfAPlainSortAtAnySize) {
+  std::mt19937 random(5);
+  for (const size_t size : {0, 1, 15, 16, 17, 1023, 1024, 1025, 5000}) {
+    std::vector<float> logits(size);
+    for (float& logit : logits) {  // many equals, some without an order
+      const auto choice = static_cast<int>(random() % 50);
+      logit = static_cast<float>(choice) - 30;
+      if (choice == 0) logit = std::numeric_limits<float>::quiet_NaN();
+      if (choice == 1) logit = -std::numeric_limits<float>::infinity();
+    }
+    std::vector<int32_t> sorted;
+    for (size_t id = 0; id < size; ++id) {
+      if (logits[id] >= std::numeric_limits<float>::lowest()) {
+        sorted.push_back(static_cast<int32_t>(id));
+      }
+    }
+    std::ranges::stable_sort(sorted, [&](int32_t a, int32_t b) { return logits[a] > logits[b]; });
+    EXPECT_EQ(best_token(logits), sorted.empty() ? -1 : sorted[0]) << size;
+    sorted.resize(std::min<size_t>(sorted.size(), 200));
+    EXPECT_EQ(best_tokens(logits, 200), sorted) << size;
+  }
 }
 
 TEST(TokenLogprobTest, IsTheLogSoftmax) {
