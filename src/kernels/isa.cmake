@@ -16,6 +16,8 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   set(octavo_amx_flags ${octavo_vnni_flags} -mavx512bf16 -mamx-tile -mamx-bf16)
   set_source_files_properties(${octavo_isa_dir}/avx2/kernels.cc PROPERTIES
     COMPILE_OPTIONS "${octavo_kernel_flags};${octavo_avx2_flags}")
+  set_source_files_properties(${octavo_isa_dir}/avxvnni/kernels.cc PROPERTIES
+    COMPILE_OPTIONS "${octavo_kernel_flags};${octavo_avx2_flags};-mavxvnni")
   set_source_files_properties(${octavo_isa_dir}/avx512/kernels.cc PROPERTIES
     COMPILE_OPTIONS "${octavo_kernel_flags};${octavo_avx512_flags}")
   set_source_files_properties(${octavo_isa_dir}/avx512vnni/kernels.cc PROPERTIES
@@ -34,7 +36,7 @@ endif()
 set_source_files_properties(${octavo_isa_dir}/scalar/peak.cc PROPERTIES COMPILE_OPTIONS "-O3")
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   set_source_files_properties(${octavo_isa_dir}/avx2/peak.cc PROPERTIES COMPILE_OPTIONS
-    "-O3;-mavx2;-mfma")
+    "-O3;-mavx2;-mfma;$<$<CXX_COMPILER_ID:Clang>:-mavxvnni>")
   set_source_files_properties(${octavo_isa_dir}/avx512/peak.cc PROPERTIES COMPILE_OPTIONS
     "-O3;-mavx512f;-mavx512bw;$<$<CXX_COMPILER_ID:Clang>:-mavx512vnni>;$<$<CXX_COMPILER_ID:Clang>:-mavx512fp16>")
   set_source_files_properties(${octavo_isa_dir}/amx/peak.cc PROPERTIES

@@ -103,7 +103,7 @@ int64_t integer_scratch_bytes(const MatrixView& m, int64_t tokens);
 int64_t tile_scratch_bytes(const MatrixView& m);
 
 /// The kernels for this CPU: the widest instruction set it has, or the one
-/// named by the environment variable OCTAVO_ISA (scalar, avx2, avx512,
+/// named by the environment variable OCTAVO_ISA (scalar, avx2, avxvnni, avx512,
 /// avx512vnni, amx, neon). Throws kBadRequest if the CPU lacks that one.
 const Kernels& kernels();
 

@@ -6,7 +6,7 @@ namespace octavo {
 
 PeakLoops scalar_peaks();
 #if defined(__x86_64__)
-PeakLoops avx2_peaks();
+PeakLoops avx2_peaks(bool vnni);
 PeakLoops avx512_peaks();
 PeakLoop amx_peak();
 #elif defined(__aarch64__)
@@ -22,7 +22,8 @@ const PeakLoops& peak_loops() {
       all.bf16_tiles = amx_peak();
       return all;
     }
-    if (kernels().name == "avx2") return avx2_peaks();
+    if (kernels().name == "avx2") return avx2_peaks(false);
+    if (kernels().name == "avxvnni") return avx2_peaks(true);
 #elif defined(__aarch64__)
     if (kernels().name == "neon") return neon_peaks();
 #endif

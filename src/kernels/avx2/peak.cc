@@ -27,11 +27,21 @@ struct MultiplyAddWords {
   }
 };
 
+struct DotWords {  // AVX-VNNI
+  using Acc = __m256i;
+  using Factor = __m256i;
+  static constexpr uint64_t kOperations = 32;
+  static void step(__m256i& acc, __m256i x, __m256i y) {
+    asm volatile("%{vex%} vpdpwssd %2, %1, %0" : "+x"(acc) : "x"(x), "x"(y));
+  }
+};
+
 }  // namespace
 
-PeakLoops avx2_peaks();
-PeakLoops avx2_peaks() {
-  return {peak_loop<Fma>(), peak_loop<MultiplyAddWords>(), {}, read_all<__m256i>};
+PeakLoops avx2_peaks(bool vnni);
+PeakLoops avx2_peaks(bool vnni) {
+  const PeakLoop int16 = vnni ? peak_loop<DotWords>() : peak_loop<MultiplyAddWords>();
+  return {peak_loop<Fma>(), int16, {}, read_all<__m256i>};
 }
 
 }  // namespace octavo
