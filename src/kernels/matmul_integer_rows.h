@@ -232,7 +232,7 @@ template <class V, class F, int kTokens>
     if (b + kStep <= whole) {
       part.step_sums(b, sums);
     } else {
-      F::prefetch(part.tuning, row, b, kStep);
+      F::prefetch(part.tuning, row, b, blocks - b);
       part.template sums_at_end<kStep>(b, sums);
     }
     const int64_t piece = step & ((1 << plan.shift) - 1), first = step * 16 >> plan.shift;
