@@ -52,8 +52,9 @@ const std::vector<Isa>& isas() {
     all.push_back({"amx", amx_kernels, amx});
     all.push_back({"avx512vnni", avx512vnni_kernels, vnni});
     all.push_back({"avx512", avx512_kernels, avx512});
-    all.push_back(
-        {"avxvnni", avxvnni_kernels, avx2 && __builtin_cpu_supports("avxvnni") != 0});
+    const bool avxvnni =
+        avx2 && __builtin_cpu_supports("avxvnni") && __builtin_cpu_supports("gfni");
+    all.push_back({"avxvnni", avxvnni_kernels, avxvnni});
     all.push_back({"avx2", avx2_kernels, avx2});
 #elif defined(__aarch64__)
     const uint64_t needed = HWCAP_ASIMDHP | HWCAP_ASIMDDP;

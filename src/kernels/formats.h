@@ -20,7 +20,7 @@ struct Row {
   SideDtype side;
   bool whole_blocks;          // columns are a multiple of 64, and reading a block
                               // touches no other bytes
-  const float* scale_values;  // one per group; set by Format::decode_sides
+  const float* scale_values;  // one per group; see decode_sides
   const float* bias_values;
   const uint16_t* scale_words;  // in their place; see Mxfp8Blocks
 };
@@ -118,15 +118,15 @@ struct Mxfp8 {
   }
 };
 
-/// The same by blocks of four chunks, for rows whose scales leave every product with a normal code
-/// in range: from 2^-117 to 2^119.
+/// The same by blocks of four chunks, for rows whose scales leave the product with every code a
+/// normal number: from 2^-117 to 2^119.
 template <class V>
 struct Mxfp8Blocks {
   static constexpr int64_t kChunkBytes = Mxfp8<V>::kChunkBytes;
 
   /// `count` scales as load_e4m3_blocks adds them to the exponents of a BF16 number; whether all of
   /// them are in range.
-  static bool decode_sides(const uint8_t* __restrict scales, int64_t count,
+  static bool decode_words(const uint8_t* __restrict scales, int64_t count,
                            uint16_t* __restrict words) {
     uint8_t farthest = 0;
     for (int64_t i = 0; i < count; ++i) {
@@ -183,9 +183,8 @@ struct Nvfp4 {
 };
 
 template <class V, class Format>
-concept HasBlocks = requires(const Row* rows, V (*out)[4]) {
-  Format::template load_blocks<1>(rows, 0, out);
-};
+concept HasBlocks =
+    requires(const Row* rows, V (*out)[4]) { Format::template load_blocks<1>(rows, 0, out); };
 template <class V, class Format>
 concept HasScales = requires(const Row& row) { Format::scales(row, 0, 0); };
 template <class V, class Format>

@@ -17,7 +17,7 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   set_source_files_properties(${octavo_isa_dir}/avx2/kernels.cc PROPERTIES
     COMPILE_OPTIONS "${octavo_kernel_flags};${octavo_avx2_flags}")
   set_source_files_properties(${octavo_isa_dir}/avxvnni/kernels.cc PROPERTIES
-    COMPILE_OPTIONS "${octavo_kernel_flags};${octavo_avx2_flags};-mavxvnni")
+    COMPILE_OPTIONS "${octavo_kernel_flags};${octavo_avx2_flags};-mavxvnni;-mgfni")
   set_source_files_properties(${octavo_isa_dir}/avx512/kernels.cc PROPERTIES
     COMPILE_OPTIONS "${octavo_kernel_flags};${octavo_avx512_flags}")
   set_source_files_properties(${octavo_isa_dir}/avx512vnni/kernels.cc PROPERTIES

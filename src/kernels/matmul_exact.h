@@ -246,7 +246,8 @@ void dot_rows(const MatrixView& m, const Row* rows, int64_t count, const float* 
   for (; r + kRows <= count; r += kRows) {
     dot_fused<V, Format, kRows, kTokens>(rows + r, x, chunks, bytes, sums + r * 16);
   }
-  for (; r < count; ++r) dot_fused<V, Format, 1, kTokens>(rows + r, x, chunks, bytes, sums + r * 16);
+  for (; r < count; ++r)
+    dot_fused<V, Format, 1, kTokens>(rows + r, x, chunks, bytes, sums + r * 16);
 }
 
 /// All rows, for the few tokens of decoding.
@@ -263,7 +264,7 @@ void matmul_fused(const MatrixView& m, int64_t row_begin, int64_t row_end, const
     bool done = false;
     if constexpr (kHasMxfp8Blocks<V, Format>) {
       auto* const words = reinterpret_cast<uint16_t*>(sides);
-      if (Mxfp8Blocks<V>::decode_sides(rows[0].scales, count * groups, words)) {
+      if (Mxfp8Blocks<V>::decode_words(rows[0].scales, count * groups, words)) {
         for (int64_t i = 0; i < count; ++i) rows[i].scale_words = words + i * groups;
         dot_rows<V, Mxfp8Blocks<V>, kRows, kTokens>(m, rows, count, x, sums);
         done = true;
@@ -289,29 +290,29 @@ void matmul_fused(const MatrixView& m, int64_t row_begin, int64_t row_end, const
 }
 
 /// One token: as many rows at a time as StreamTuning says, but four only where a vector is one
-/// register and rows are read chunk by chunk (with blocks the registers do not suffice), and at
-/// least two where weights have to be decoded. Otherwise, and for more tokens, inputs that fill
-/// more than half of a first-level cache of 32 KiB are read once for four rows, if there are
-/// registers for the sums, and else one row after the other is the better stream.
+/// register and rows are read chunk by chunk (with blocks the registers do not suffice: two), and
+/// at least two where weights have to be decoded. Otherwise, and for more tokens, inputs that fill
+/// more than half of a first-level cache of 32 KiB are read once for as many rows as there are
+/// registers for, and else one row after the other is the better stream.
 template <class V, class Format, int kTokens>
 void matmul_few(const MatrixView& m, int64_t row_begin, int64_t row_end, const float* const* x,
-                float* const* y, float* sides) {
+                float* const* y, float* scratch) {
+  constexpr bool kBlocks = HasBlocks<V, Format> || kHasMxfp8Blocks<V, Format>;
   if constexpr (kTokens == 1) {
     const int rows = stream_tuning.rows_together;
-    constexpr bool kBlocks = HasBlocks<V, Format> || kHasMxfp8Blocks<V, Format>;
-    if (V::kParts == 1 && rows == 4 && !kBlocks) {
-      return matmul_fused<V, Format, 4, 1>(m, row_begin, row_end, x, y, sides);
+    if constexpr (V::kParts == 1 && !kBlocks) {
+      if (rows == 4) return matmul_fused<V, Format, 4, 1>(m, row_begin, row_end, x, y, scratch);
     }
     if (m.format == MatrixFormat::kQuantised || rows == 2) {
-      return matmul_fused<V, Format, 2, 1>(m, row_begin, row_end, x, y, sides);
+      return matmul_fused<V, Format, 2, 1>(m, row_begin, row_end, x, y, scratch);
     }
   }
   constexpr int64_t kCachedChunks = 256;
-  constexpr int kRows = kTokens == 1 || V::kParts == 1 ? 4 : 1;
+  constexpr int kMost = kBlocks ? 2 : 4, kRows = kTokens == 1 || V::kParts == 1 ? kMost : 1;
   if (kTokens * padded(m.cols) / 16 > kCachedChunks) {
-    return matmul_fused<V, Format, kRows, kTokens>(m, row_begin, row_end, x, y, sides);
+    return matmul_fused<V, Format, kRows, kTokens>(m, row_begin, row_end, x, y, scratch);
   }
-  matmul_fused<V, Format, 1, kTokens>(m, row_begin, row_end, x, y, sides);
+  matmul_fused<V, Format, 1, kTokens>(m, row_begin, row_end, x, y, scratch);
 }
 
 template <class V, class Format>

@@ -45,8 +45,9 @@ constexpr int kStepBlocks = F::kHalfGroups ? 4 : 8;
 /// for formats whose codes are bytes: they are then moved once, and not the sums of every token.
 template <class V, class F, int kTokens>
 constexpr bool kGroupsApart =
-    kTokens > 1 && F::kBlockBytes == kIntegerBlock &&
-    requires(typename V::Ints (&blocks)[8]) { V::Ints::groups_apart(blocks); };
+    kTokens > 1 && F::kBlockBytes == kIntegerBlock&& requires(typename V::Ints (&blocks)[8]) {
+      V::Ints::groups_apart(blocks);
+    };
 
 /// The codes of the whole steps of a row of inputs in that order: per step, eight times the first
 /// and second half of a block.
@@ -56,7 +57,8 @@ void set_groups_apart(const IntegerRow& x, int64_t blocks, int16_t* out) {
   for (int64_t b = 0; b + 8 <= blocks; b += 8) {
     for (int half = 0; half < 2; ++half) {
       Ints part[8];
-      for (int i = 0; i < 8; ++i) part[i] = Ints::load(x.codes + (b + i) * kIntegerBlock + half * 32);
+      for (int i = 0; i < 8; ++i)
+        part[i] = Ints::load(x.codes + (b + i) * kIntegerBlock + half * 32);
       Ints::groups_apart(part);
       for (int i = 0; i < 8; ++i) part[i].store(out + (b + i) * kIntegerBlock + half * 32);
     }

@@ -1,5 +1,6 @@
-// kernels: 16 packed integer codes as bytes, for the instruction sets of x86-64 with BMI2. Included
-// by their vec.h only; the anonymous namespace keeps each file's copy to its own instruction set.
+// kernels: 16 packed integer codes as bytes, for the instruction sets of x86-64 with BMI2, and maps
+// of bits. Included by their vec.h and ints.h only; the anonymous namespace keeps each file's copy
+// to its own instruction set.
 #pragma once
 
 #include <immintrin.h>
@@ -10,6 +11,13 @@
 
 namespace octavo {
 namespace {
+
+/// The operand of gf2p8affineqb for which bit i of a result is the parity of byte & masks[i].
+constexpr int64_t bit_map(const uint8_t (&masks)[8]) {
+  uint64_t map = 0;
+  for (const uint8_t mask : masks) map = map << 8 | mask;
+  return static_cast<int64_t>(map);
+}
 
 /// Element 2j from the low nibble of byte j, element 2j + 1 from the high one.
 inline __m128i unpack_nibbles(const uint8_t* p) {

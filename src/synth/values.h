@@ -16,7 +16,7 @@ struct Uniform {
 Uniform vector_values(std::string_view name);
 
 /// For rows of `width` values. A forward pass then keeps its scale, routes to every expert, and
-/// ends in logits with a deviation of about 5.
+/// ends in logits with a deviation of about 6.
 double matrix_deviation(std::string_view name, int64_t width);
 
 }  // namespace octavo::synth

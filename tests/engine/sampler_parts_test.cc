@@ -33,13 +33,16 @@ TEST(BestTokensTest, LeavesOutMinusInfinityAndNan) {
 
 TEST(BestTokensTest, AreThoseOfAPlainSortAtAnySize) {
   std::mt19937 random(5);
-  for (const size_t size : {0, 1, 15, 16, 17, 1023, 1024, 1025, 5000}) {
+  for (const size_t size : {0, 1, 15, 16, 17, 1023, 1024, 1025, 5000, 20000}) {
     std::vector<float> logits(size);
     for (float& logit : logits) {  // many equals, some without an order
       const auto choice = static_cast<int>(random() % 50);
       logit = static_cast<float>(choice) - 30;
       if (choice == 0) logit = std::numeric_limits<float>::quiet_NaN();
       if (choice == 1) logit = -std::numeric_limits<float>::infinity();
+    }
+    for (const size_t late : {1024, 3000, 4999, 19000}) {  // better than all before
+      if (late < size) logits[late] = 30 + static_cast<float>(late);
     }
     std::vector<int32_t> sorted;
     for (size_t id = 0; id < size; ++id) {

@@ -261,9 +261,9 @@ std::vector<uint8_t> all_scales(int64_t rows, int64_t groups) {
 }
 
 TEST(MatmulInteger, EveryE4m3Code) {
-  const std::vector<uint8_t> scales(256 * 6, 130);  // 8
-  const Sample s = stored_sample(default_spec(QuantMode::kMxfp8), 256, 192, SideDtype::kBF16,
-                                 all_codes(8, 256, 192), scales, {});
+  const std::vector<uint8_t> scales(256 * 18, 130);  // 8
+  const Sample s = stored_sample(default_spec(QuantMode::kMxfp8), 256, 576, SideDtype::kBF16,
+                                 all_codes(8, 256, 576), scales, {});
   check_codes(s, [](int64_t, int code) {
     return (code & 0x78) == 0 ? 0.0f : std::floor(read_e4m3(code) * 32) / 4;
   });
@@ -288,33 +288,34 @@ TEST(MatmulInteger, EveryE2m1CodeAndE4m3Scale) {
 
 TEST(MatmulInteger, EveryAffineCode) {
   for (const int bits : {2, 3, 4, 5, 6, 8}) {
-    const int64_t rows = 1 << bits;
+    const int64_t rows = 1 << bits, cols = bits == 8 ? 576 : 192;
     std::vector<uint8_t> scales, biases;
-    for (int64_t i = 0; i < rows * 6; ++i) {
+    for (int64_t i = 0; i < rows * cols / 32; ++i) {
       for (auto [part, value] : {std::pair{&scales, 0.75f}, std::pair{&biases, 1.5f}}) {
         const uint16_t bf16 = float_to_bf16(value);
         part->insert(part->end(), {static_cast<uint8_t>(bf16), static_cast<uint8_t>(bf16 >> 8)});
       }
     }
-    const Sample s = stored_sample({QuantMode::kAffine, bits, 32}, rows, 192, SideDtype::kBF16,
-                                   all_codes(bits, rows, 192), scales, biases);
+    const Sample s = stored_sample({QuantMode::kAffine, bits, 32}, rows, cols, SideDtype::kBF16,
+                                   all_codes(bits, rows, cols), scales, biases);
     check_codes(s, [](int64_t, int code) { return 0.75f * static_cast<float>(code) + 1.5f; });
   }
 }
 
 // The largest sums that a group can have: 32 products of 480 * 32 and 4095.
 TEST(MatmulInteger, SumsOfAGroupDoNotOverflow) {
-  const std::vector<uint8_t> weight(17 * 64, 0x7e), scales(17 * 2, 127);  // 448
-  const Sample s =
-      stored_sample(default_spec(QuantMode::kMxfp8), 17, 64, SideDtype::kBF16, weight, scales, {});
+  constexpr int64_t kCols = 576;
+  const std::vector<uint8_t> weight(17 * kCols, 0x7e), scales(17 * kCols / 32, 127);  // 448
+  const Sample s = stored_sample(default_spec(QuantMode::kMxfp8), 17, kCols, SideDtype::kBF16,
+                                 weight, scales, {});
   for (const float value : {1.0f, -1.0f}) {
-    const Rows inputs(5, std::vector<float>(64, value));
+    const Rows inputs(5, std::vector<float>(kCols, value));
     for (const std::string& isa : table_names()) {
       const Kernels& k = table_of(isa);
-      const IntegerInputs x(k, inputs, 64);
-      for (const size_t tokens : {1, 4, 5}) {
+      const IntegerInputs x(k, inputs, kCols);
+      for (const size_t tokens : {1, 2, 4, 5}) {
         for (const auto& y : multiply_integer(k, s.view, std::span(x.rows).first(tokens), 0, 17)) {
-          for (const float got : y) EXPECT_NEAR(got, value * 64 * 448, 0.01) << isa << tokens;
+          for (const float got : y) EXPECT_NEAR(got, value * kCols * 448, 0.1) << isa << tokens;
         }
       }
     }

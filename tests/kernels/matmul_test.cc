@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "every_isa.h"
+#include "guarded_buffer.h"
 #include "kernels/prefetch.h"
 #include "numerics/quantize.h"
 #include "octavo/error.h"
@@ -15,7 +16,9 @@
 namespace octavo {
 namespace {
 
-Rows multiply(const Kernels& k, const MatrixView& m, const Rows& inputs) {
+/// Outputs of rows [begin, end); the others are no number.
+Rows multiply(const Kernels& k, const MatrixView& m, const Rows& inputs, int64_t begin,
+              int64_t end) {
   Rows outputs(inputs.size(), std::vector<float>(m.rows, NAN));
   std::vector<const float*> x;
   std::vector<float*> y;
@@ -23,9 +26,15 @@ Rows multiply(const Kernels& k, const MatrixView& m, const Rows& inputs) {
     x.push_back(inputs[t].data());
     y.push_back(outputs[t].data());
   }
-  std::vector<float> scratch(static_cast<size_t>(exact_scratch_floats(m)));
-  k.matmul(m, 0, m.rows, x.data(), std::ssize(inputs), y.data(), scratch.data());
+  const std::vector<uint8_t> unset(static_cast<size_t>(exact_scratch_floats(m)) * 4, 0xff);
+  GuardedBuffer scratch(unset);
+  k.matmul(m, begin, end, x.data(), std::ssize(inputs), y.data(),
+           reinterpret_cast<float*>(scratch.data()));
   return outputs;
+}
+
+Rows multiply(const Kernels& k, const MatrixView& m, const Rows& inputs) {
+  return multiply(k, m, inputs, 0, m.rows);
 }
 
 /// Relative RMS error against double, over all outputs.
@@ -141,6 +150,49 @@ TEST(Matmul, QuantisedPanels) {
 }
 
 // How a CPU likes to be fed must not show in the results.
+// So wide that the inputs of a few tokens are read once for several rows.
+TEST(Matmul, FewTokensOfWideRows) {
+  for (const int64_t rows : {18, 33}) {
+    check(dense_sample(MatrixFormat::kBF16, rows, 2177), fmt::format("dense, {} rows", rows));
+    for (const QuantSpec& spec :
+         {default_spec(QuantMode::kMxfp8), default_spec(QuantMode::kMxfp4),
+          QuantSpec{QuantMode::kAffine, 4, 64}, QuantSpec{QuantMode::kAffine, 8, 32},
+          QuantSpec{QuantMode::kAffine, 8, 128}}) {
+      check(quantised_sample(spec, rows, 2176, SideDtype::kBF16),
+            fmt::format("{} bits, {} rows", spec.bits, rows));
+    }
+  }
+}
+
+// Scales of 16 rows are decoded together, whichever rows these are.
+TEST(Matmul, RangesOfRowsGiveTheSameBits) {
+  constexpr int64_t kRows = 67, kCols = 128;
+  std::vector<uint8_t> weight, scales(kRows * kCols / 32, 120);
+  for (int64_t i = 0; i < kRows * kCols; ++i) weight.push_back(static_cast<uint8_t>(i * 37 % 127));
+  scales[20 * kCols / 32] = 3;  // too small for the fast decoders
+  const Sample s = stored_sample(default_spec(QuantMode::kMxfp8), kRows, kCols, SideDtype::kBF16,
+                                 weight, scales, {});
+  for (const std::string& isa : table_names()) {
+    for (const int64_t tokens : {1, 2, 4, 5}) {
+      const Rows inputs = random_inputs(tokens, kCols);
+      const Rows whole = multiply(table_of(isa), s.view, inputs);
+      int64_t begin = 0;
+      for (const int64_t end : {1, 5, 16, 48, 67}) {
+        const Rows part = multiply(table_of(isa), s.view, inputs, begin, end);
+        for (int64_t i = 0; i < tokens * kRows; ++i) {
+          const int64_t t = i / kRows, r = i % kRows;
+          if (r >= begin && r < end) {
+            ASSERT_EQ(part[t][r], whole[t][r]) << isa << " row " << r;
+          } else {
+            ASSERT_TRUE(std::isnan(part[t][r])) << isa << " row " << r;
+          }
+        }
+        begin = end;
+      }
+    }
+  }
+}
+
 TEST(Matmul, SameBitsWithAnyStreamTuning) {
   const StreamTuning own = stream_tuning;
   std::vector<Sample> samples;

@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <cstring>
 
+#include "kernels/x86_codes.h"
+
 namespace octavo::avx2 {
 namespace {
 
@@ -152,7 +154,12 @@ struct Ints {
   /// The product of -(8 + mantissa) * 2^11 and -2^exponent, over 2^16: the power is negative so
   /// that 2^15 fits, and 0 for subnormal numbers.
   static void e4m3(__m256i bytes, __m256i& first, __m256i& second) {
+#if defined(__GFNI__)
+    const __m256i exponent = _mm256_gf2p8affine_epi64_epi8(
+        bytes, _mm256_set1_epi64x(bit_map({8, 16, 32, 64, 0, 0, 0, 0})), 0);
+#else
     const __m256i exponent = _mm256_and_si256(_mm256_srli_epi16(bytes, 3), _mm256_set1_epi8(15));
+#endif
     const __m256i power_low = _mm256_shuffle_epi8(
         _mm256_setr_epi8(0, -2, -4, -8, -16, -32, -64, -128, 0, 0, 0, 0, 0, 0, 0, 0, 0, -2, -4, -8,
                          -16, -32, -64, -128, 0, 0, 0, 0, 0, 0, 0, 0),
@@ -161,13 +168,20 @@ struct Ints {
         _mm256_setr_epi8(0, -1, -1, -1, -1, -1, -1, -1, -1, -2, -4, -8, -16, -32, -64, -128, 0, -1,
                          -1, -1, -1, -1, -1, -1, -1, -2, -4, -8, -16, -32, -64, -128),
         exponent);
-    // -(8 + mantissa) * 8, whatever the exponent's last bit.
+    // -(8 + mantissa) * 8 times the sign; a code of zero, whose power is zero too, as anything.
+#if defined(__GFNI__)
+    const __m256i positive = _mm256_gf2p8affine_epi64_epi8(
+        bytes, _mm256_set1_epi64x(bit_map({0, 0, 0, 1, 2, 4, 0, 0})), 0x40);
+    const __m256i high =
+        _mm256_sign_epi8(positive, _mm256_xor_si256(bytes, _mm256_set1_epi8(-0x80)));
+#else
+    // Whatever the exponent's last bit.
     const __m256i negative = _mm256_shuffle_epi8(
         _mm256_broadcastsi128_si256(_mm_setr_epi8(-64, -72, -80, -88, -96, -104, -112, -120, -64,
                                                   -72, -80, -88, -96, -104, -112, -120)),
         _mm256_and_si256(bytes, _mm256_set1_epi8(15)));
-    // Times the sign; a code of zero, whose power is zero too, as zero.
     const __m256i high = _mm256_sign_epi8(negative, bytes);
+#endif
     const __m256i zero = _mm256_setzero_si256();
     first = _mm256_mulhi_epi16(_mm256_unpacklo_epi8(zero, high),
                                _mm256_unpacklo_epi8(power_low, power_high));

@@ -109,9 +109,8 @@ struct Ints {
     }
   }
 
-  /// Eight blocks of 16 lanes, of which eight belong to each of two groups: lane i of every result
-  /// belongs to the group that add_pairs32, 64 and 128 leave there, and results[k] holds lane k of
-  /// its eight.
+  /// Eight blocks of two groups, eight lanes each: lane k of every group goes to blocks[k], into
+  /// the lane where add_pairs32, 64 and 128 leave that group's sum.
   [[gnu::always_inline]] static void groups_apart(Ints (&blocks)[8]) {
     __m512i t[8], u[8];
     for (int i = 0; i < 8; i += 2) {

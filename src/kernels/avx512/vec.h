@@ -20,12 +20,6 @@ struct Ints;
 #endif
 
 #if OCTAVO_VNNI
-/// The operand of gf2p8affineqb for which bit i of a result is the parity of byte & masks[i].
-constexpr int64_t bit_map(const uint8_t (&masks)[8]) {
-  uint64_t map = 0;
-  for (const uint8_t mask : masks) map = map << 8 | mask;
-  return static_cast<int64_t>(map);
-}
 // Both bytes of a BF16 number from an E4M3 code s eeee mmm, see Vec::load_e4m3_blocks.
 constexpr int64_t kLowByte = bit_map({0, 0, 0, 0, 1, 2, 4, 8});
 constexpr int64_t kHighByte = bit_map({16, 32, 64, 0, 0, 0, 0, 128});
@@ -101,24 +95,23 @@ struct Vec {
 #if OCTAVO_VNNI
   /// 64 codes of E4M3 in order of each row, times the scales of both halves, of which `scales` are
   /// two BF16 numbers times 2^-7: E4M3's fields lie as in BF16, whose exponent is then raised. 0x7F
-  /// reads as 480. False, and nothing done, for zeros and subnormal numbers, which have no exponent.
+  /// reads as 480. False, and nothing done, for zeros and subnormal numbers, which have no
+  /// exponent.
   template <int kRows>
   [[gnu::always_inline]] static bool load_e4m3_blocks(const uint8_t* const (&codes)[kRows],
                                                       const uint16_t* const (&scales)[kRows],
                                                       Vec (*out)[4]) {
-    static_assert(kRows == 1 || kRows == 2 || kRows == 4);
+    static_assert(kRows == 1 || kRows == 2);
     alignas(64) static constexpr Quarters kQuarters;
     __m512i bytes[kRows];
     __mmask64 without[kRows];
     for (int r = 0; r < kRows; ++r) {
-      bytes[r] = _mm512_permutexvar_epi8(_mm512_load_si512(kQuarters.index),
-                                         _mm512_loadu_si512(codes[r]));
+      bytes[r] =
+          _mm512_permutexvar_epi8(_mm512_load_si512(kQuarters.index), _mm512_loadu_si512(codes[r]));
       without[r] = _mm512_testn_epi8_mask(bytes[r], _mm512_set1_epi8(0x78));
     }
-    for (int r = 0; r < kRows; r += 2) {
-      if (!_kortestz_mask64_u8(without[r], without[kRows > 1 ? r + 1 : 0])) [[unlikely]]
-        return false;
-    }
+    if (!_kortestz_mask64_u8(without[0], without[kRows - 1])) [[unlikely]]
+      return false;
     const __m512i upper = _mm512_set1_epi32(static_cast<int32_t>(0xffff0000));
     for (int r = 0; r < kRows; ++r) {
       const __m512i low = _mm512_gf2p8affine_epi64_epi8(bytes[r], _mm512_set1_epi64(kLowByte), 0);
