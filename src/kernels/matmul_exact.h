@@ -56,15 +56,21 @@ template <class V, class Format, int kRows, int kTokens>
     for (; 16 * (c + 4) <= rows[0].cols; c += 4) {
       prefetch_stream(tuning, rows[0].weight + c * kStepBytes + (kRows - 1) * row_bytes,
                       4 * kStepBytes);
-      V weights[kRows][4];
-      Format::template load_blocks<kRows>(rows, c / 4, weights);
+      constexpr int kPair = kRows < 2 ? kRows : 2;  // the registers do not suffice for four
+#pragma GCC unroll 2
+      for (int r0 = 0; r0 < kRows; r0 += kPair) {
+        V weights[kPair][4];
+        Format::template load_blocks<kPair>(rows + r0, c / 4, weights);
 #pragma GCC unroll 4
-      for (int i = 0; i < 4; ++i) {
+        for (int i = 0; i < 4; ++i) {
 #pragma GCC unroll 4
-        for (int t = 0; t < kTokens; ++t) {
-          const V input = V::load(x[t] + (c + i) * 16);
-#pragma GCC unroll 4
-          for (int r = 0; r < kRows; ++r) sums[r][t] = V::fma(weights[r][i], input, sums[r][t]);
+          for (int t = 0; t < kTokens; ++t) {
+            const V input = V::load(x[t] + (c + i) * 16);
+#pragma GCC unroll 2
+            for (int r = 0; r < kPair; ++r) {
+              sums[r0 + r][t] = V::fma(weights[r][i], input, sums[r0 + r][t]);
+            }
+          }
         }
       }
     }
@@ -290,15 +296,15 @@ void matmul_fused(const MatrixView& m, int64_t row_begin, int64_t row_end, const
 }
 
 /// One token: as many rows at a time as StreamTuning says, but four only where a vector is one
-/// register and rows are read chunk by chunk (with blocks the registers do not suffice: two), and
-/// at least two where weights have to be decoded. Otherwise, and for more tokens, inputs that fill
-/// more than half of a first-level cache of 32 KiB are read once for as many rows as there are
-/// registers for, and else one row after the other is the better stream.
+/// register and rows are read chunk by chunk (by blocks two are as fast), and at least two where
+/// weights have to be decoded. Otherwise, and for more tokens, inputs that fill more than half of a
+/// first-level cache of 32 KiB are read once for four rows, if there are registers for the sums,
+/// and else one row after the other is the better stream.
 template <class V, class Format, int kTokens>
 void matmul_few(const MatrixView& m, int64_t row_begin, int64_t row_end, const float* const* x,
                 float* const* y, float* scratch) {
-  constexpr bool kBlocks = HasBlocks<V, Format> || kHasMxfp8Blocks<V, Format>;
   if constexpr (kTokens == 1) {
+    constexpr bool kBlocks = HasBlocks<V, Format> || kHasMxfp8Blocks<V, Format>;
     const int rows = stream_tuning.rows_together;
     if constexpr (V::kParts == 1 && !kBlocks) {
       if (rows == 4) return matmul_fused<V, Format, 4, 1>(m, row_begin, row_end, x, y, scratch);
@@ -308,7 +314,7 @@ void matmul_few(const MatrixView& m, int64_t row_begin, int64_t row_end, const f
     }
   }
   constexpr int64_t kCachedChunks = 256;
-  constexpr int kMost = kBlocks ? 2 : 4, kRows = kTokens == 1 || V::kParts == 1 ? kMost : 1;
+  constexpr int kRows = kTokens == 1 || V::kParts == 1 ? 4 : 1;
   if (kTokens * padded(m.cols) / 16 > kCachedChunks) {
     return matmul_fused<V, Format, kRows, kTokens>(m, row_begin, row_end, x, y, scratch);
   }
