@@ -5,7 +5,6 @@
 #include <limits>
 
 namespace octavo {
-
 namespace {
 
 constexpr float kNone = -std::numeric_limits<float>::infinity();

@@ -92,6 +92,10 @@ struct IntegerAffine : IntegerCodes<kBits, kBits == 4 || kBits == 8> {
   }
 };
 
+/// Whether a code is a byte.
+template <class F>
+constexpr bool kByteCodes = F::kBlockBytes == kIntegerBlock;
+
 /// log2 of the groups of sums (32 wide, 16 for NVFP4) that share the side values of one group of
 /// weights (16 << chunk_shift wide).
 template <class F>

@@ -100,6 +100,14 @@ template <class V, class Format, int kRows, int kTokens>
   }
 }
 
+/// y[r] for r < count from the 16 partial sums at sums + r * stride.
+template <class V>
+void add_partial_sums(const float* sums, int64_t stride, int64_t count, float* y) {
+  int64_t r = 0;
+  for (; r + 16 <= count; r += 16) V::sums(sums + r * stride, stride).store(y + r);
+  for (; r < count; ++r) y[r] = V::load(sums + r * stride).sum();
+}
+
 /// Decoded rows of one panel with up to kTileTokens tokens: what the tiles below share.
 struct ExactPanel {
   const float* rows;  // [count, stride]
@@ -190,12 +198,8 @@ void dot_tile_of(int64_t tokens, const ExactPanel& panel, int64_t r, int64_t t, 
 template <class V>
 void finish_tile(const ExactPanel& panel, int64_t begin, int64_t end, int64_t t, int64_t tokens) {
   for (const int64_t last = t + tokens; t < last; ++t) {
-    float* y = panel.y[t] + panel.row;
-    int64_t r = begin;
-    for (; r + 16 <= end; r += 16) {
-      V::sums(panel.sums_of(r, t), ExactPanel::kRowStride).store(y + r);
-    }
-    for (; r < end; ++r) y[r] = V::load(panel.sums_of(r, t)).sum();
+    add_partial_sums<V>(panel.sums_of(begin, t), ExactPanel::kRowStride, end - begin,
+                        panel.y[t] + panel.row + begin);
   }
 }
 
@@ -256,41 +260,39 @@ void dot_rows(const MatrixView& m, const Row* rows, int64_t count, const float* 
     dot_fused<V, Format, 1, kTokens>(rows + r, x, chunks, bytes, sums + r * 16);
 }
 
+/// Partial sums of `count` rows from `first` on. `sides`: 2 * padded(kFewRows * groups) floats.
+template <class V, class Format, int kRows, int kTokens>
+void few_rows(const MatrixView& m, int64_t first, int64_t count, const float* const* x, float* sums,
+              float* sides) {
+  const int64_t groups = m.groups();
+  Row rows[kFewRows];
+  for (int64_t i = 0; i < count; ++i) rows[i] = row_of<V>(m, first + i);
+  if constexpr (kHasMxfp8Blocks<V, Format>) {
+    auto* const words = reinterpret_cast<uint16_t*>(sides);
+    if (Mxfp8Blocks<V>::decode_words(rows[0].scales, count * groups, words)) {
+      for (int64_t i = 0; i < count; ++i) rows[i].scale_words = words + i * groups;
+      return dot_rows<V, Mxfp8Blocks<V>, kRows, kTokens>(m, rows, count, x, sums);
+    }
+  }
+  decode_sides<V, Format>(rows[0], count * groups, sides);
+  for (int64_t i = 1; i < count; ++i) {
+    rows[i].scale_values = rows[0].scale_values + i * groups;
+    rows[i].bias_values = rows[0].bias_values + i * groups;
+  }
+  dot_rows<V, Format, kRows, kTokens>(m, rows, count, x, sums);
+}
+
 /// All rows, for the few tokens of decoding.
 template <class V, class Format, int kRows, int kTokens>
 void matmul_fused(const MatrixView& m, int64_t row_begin, int64_t row_end, const float* const* x,
                   float* const* y, float* scratch) {
-  const int64_t groups = m.groups();
-  float* const sums = scratch;
-  float* const sides = sums + kTokens * kFewRows * 16;
+  constexpr int64_t kTokenStride = kFewRows * 16;
+  float *const sums = scratch, *const sides = sums + kTokens * kTokenStride;
   for (int64_t r = row_begin; r < row_end; r += kFewRows) {
     const int64_t count = row_end - r < kFewRows ? row_end - r : kFewRows;
-    Row rows[kFewRows];
-    for (int64_t i = 0; i < count; ++i) rows[i] = row_of<V>(m, r + i);
-    bool done = false;
-    if constexpr (kHasMxfp8Blocks<V, Format>) {
-      auto* const words = reinterpret_cast<uint16_t*>(sides);
-      if (Mxfp8Blocks<V>::decode_words(rows[0].scales, count * groups, words)) {
-        for (int64_t i = 0; i < count; ++i) rows[i].scale_words = words + i * groups;
-        dot_rows<V, Mxfp8Blocks<V>, kRows, kTokens>(m, rows, count, x, sums);
-        done = true;
-      }
-    }
-    if (!done) {
-      decode_sides<V, Format>(rows[0], count * groups, sides);
-      for (int64_t i = 1; i < count; ++i) {
-        rows[i].scale_values = rows[0].scale_values + i * groups;
-        rows[i].bias_values = rows[0].bias_values + i * groups;
-      }
-      dot_rows<V, Format, kRows, kTokens>(m, rows, count, x, sums);
-    }
+    few_rows<V, Format, kRows, kTokens>(m, r, count, x, sums, sides);
     for (int t = 0; t < kTokens; ++t) {
-      const float* const own = sums + t * kFewRows * 16;
-      if (count == kFewRows) {
-        V::sums(own, 16).store(y[t] + r);
-        continue;
-      }
-      for (int64_t i = 0; i < count; ++i) y[t][r + i] = V::load(own + i * 16).sum();
+      add_partial_sums<V>(sums + t * kTokenStride, 16, count, y[t] + r);
     }
   }
 }

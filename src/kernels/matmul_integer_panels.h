@@ -92,11 +92,10 @@ void fill_panel(const Row* rows, int64_t row_bytes, int64_t blocks, int64_t widt
 
 /// Whether the instruction set has a faster way for formats whose codes are bytes.
 template <class V, class F>
-constexpr bool kBytePairs =
-    F::kBlockBytes == kIntegerBlock &&
-    requires(const uint8_t* const (&blocks)[16], void (*store)(int, typename V::Ints)) {
-      V::Ints::template byte_pairs<false>(blocks, store);
-    };
+constexpr bool kBytePairs = kByteCodes<F> && requires(const uint8_t* const (&blocks)[16],
+                                                      void (*store)(int, typename V::Ints)) {
+  V::Ints::template byte_pairs<false>(blocks, store);
+};
 
 /// fill_panel for them.
 template <class V, class F>

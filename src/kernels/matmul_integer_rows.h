@@ -45,9 +45,8 @@ constexpr int kStepBlocks = F::kHalfGroups ? 4 : 8;
 /// for formats whose codes are bytes: they are then moved once, and not the sums of every token.
 template <class V, class F, int kTokens>
 constexpr bool kGroupsApart =
-    kTokens > 1 && F::kBlockBytes == kIntegerBlock&& requires(typename V::Ints (&blocks)[8]) {
-      V::Ints::groups_apart(blocks);
-    };
+    (kTokens > 1 && kByteCodes<F>) &&
+    requires(typename V::Ints (&blocks)[8]) { V::Ints::groups_apart(blocks); };
 
 /// The codes of the whole steps of a row of inputs in that order: per step, eight times the first
 /// and second half of a block.

@@ -18,6 +18,8 @@ constexpr int64_t bit_map(const uint8_t (&masks)[8]) {
   for (const uint8_t mask : masks) map = map << 8 | mask;
   return static_cast<int64_t>(map);
 }
+/// That of the exponent of an E4M3 code s eeee mmm.
+inline constexpr int64_t kExponentBits = bit_map({8, 16, 32, 64, 0, 0, 0, 0});
 
 /// Element 2j from the low nibble of byte j, element 2j + 1 from the high one.
 inline __m128i unpack_nibbles(const uint8_t* p) {

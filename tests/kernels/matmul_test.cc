@@ -149,7 +149,6 @@ TEST(Matmul, QuantisedPanels) {
   }
 }
 
-// How a CPU likes to be fed must not show in the results.
 // So wide that the inputs of a few tokens are read once for several rows.
 TEST(Matmul, FewTokensOfWideRows) {
   for (const int64_t rows : {18, 33}) {
@@ -193,6 +192,7 @@ TEST(Matmul, RangesOfRowsGiveTheSameBits) {
   }
 }
 
+// How a CPU likes to be fed must not show in the results.
 TEST(Matmul, SameBitsWithAnyStreamTuning) {
   const StreamTuning own = stream_tuning;
   std::vector<Sample> samples;

@@ -1,5 +1,6 @@
 // kernels/avx2: 16 lanes of int32, or 32 of int16, in two registers (AVX2,
-// BMI2; with AVX-VNNI one instruction for a product with its sum).
+// BMI2; with AVX-VNNI and GFNI one instruction each for a product with its
+// sum and for a linear map of bits).
 #pragma once
 
 #include <immintrin.h>
@@ -155,8 +156,8 @@ struct Ints {
   /// that 2^15 fits, and 0 for subnormal numbers.
   static void e4m3(__m256i bytes, __m256i& first, __m256i& second) {
 #if defined(__GFNI__)
-    const __m256i exponent = _mm256_gf2p8affine_epi64_epi8(
-        bytes, _mm256_set1_epi64x(bit_map({8, 16, 32, 64, 0, 0, 0, 0})), 0);
+    const __m256i exponent =
+        _mm256_gf2p8affine_epi64_epi8(bytes, _mm256_set1_epi64x(kExponentBits), 0);
 #else
     const __m256i exponent = _mm256_and_si256(_mm256_srli_epi16(bytes, 3), _mm256_set1_epi8(15));
 #endif

@@ -16,7 +16,6 @@ namespace {
 #if OCTAVO_VNNI
 // Of the bits of an E4M3 code s eeee mmm, see Ints::e4m3.
 constexpr int64_t kMantissaBits = bit_map({0, 0, 1, 2, 4, 0, 0, 0});
-constexpr int64_t kExponentBits = bit_map({8, 16, 32, 64, 0, 0, 0, 0});
 #endif
 
 struct Ints {
@@ -65,19 +64,8 @@ struct Ints {
 
   /// rows[i] lane j becomes rows[j] lane i.
   [[gnu::always_inline]] static void transpose(Ints (&rows)[16]) {
-    __m512i t[16];
-    for (int i = 0; i < 16; i += 2) {
-      t[i] = _mm512_unpacklo_epi32(rows[i].v, rows[i + 1].v);
-      t[i + 1] = _mm512_unpackhi_epi32(rows[i].v, rows[i + 1].v);
-    }
     __m512i u[16];
-    for (int i = 0; i < 16; i += 4) {
-      u[i] = _mm512_unpacklo_epi64(t[i], t[i + 2]);
-      u[i + 1] = _mm512_unpackhi_epi64(t[i], t[i + 2]);
-      u[i + 2] = _mm512_unpacklo_epi64(t[i + 1], t[i + 3]);
-      u[i + 3] = _mm512_unpackhi_epi64(t[i + 1], t[i + 3]);
-    }
-    // u[4 r + c], 128-bit lane L: column 4 L + c of rows 4 r to 4 r + 3.
+    transpose_fours(rows, u);
     for (int c = 0; c < 4; ++c) {
       const __m512i a = _mm512_shuffle_i32x4(u[c], u[c + 4], 0x88);       // L 0, 2 of r 0, 1
       const __m512i b = _mm512_shuffle_i32x4(u[c], u[c + 4], 0xdd);       // L 1, 3
@@ -112,17 +100,8 @@ struct Ints {
   /// Eight blocks of two groups, eight lanes each: lane k of every group goes to blocks[k], into
   /// the lane where add_pairs32, 64 and 128 leave that group's sum.
   [[gnu::always_inline]] static void groups_apart(Ints (&blocks)[8]) {
-    __m512i t[8], u[8];
-    for (int i = 0; i < 8; i += 2) {
-      t[i] = _mm512_unpacklo_epi32(blocks[i].v, blocks[i + 1].v);
-      t[i + 1] = _mm512_unpackhi_epi32(blocks[i].v, blocks[i + 1].v);
-    }
-    for (int i = 0; i < 8; i += 4) {
-      u[i] = _mm512_unpacklo_epi64(t[i], t[i + 2]);
-      u[i + 1] = _mm512_unpackhi_epi64(t[i], t[i + 2]);
-      u[i + 2] = _mm512_unpacklo_epi64(t[i + 1], t[i + 3]);
-      u[i + 3] = _mm512_unpackhi_epi64(t[i + 1], t[i + 3]);
-    }
+    __m512i u[8];
+    transpose_fours(blocks, u);
     for (int i = 0; i < 4; ++i) {
       blocks[i].v = _mm512_shuffle_i32x4(u[i], u[i + 4], 0x88);
       blocks[i + 4].v = _mm512_shuffle_i32x4(u[i], u[i + 4], 0xdd);
@@ -175,6 +154,23 @@ struct Ints {
   }
 
  private:
+  /// u[4 r + c], 128-bit lane L: column 4 L + c of rows 4 r to 4 r + 3.
+  template <int kRows>
+  [[gnu::always_inline]] static void transpose_fours(const Ints (&rows)[kRows],
+                                                     __m512i (&u)[kRows]) {
+    __m512i t[kRows];
+    for (int i = 0; i < kRows; i += 2) {
+      t[i] = _mm512_unpacklo_epi32(rows[i].v, rows[i + 1].v);
+      t[i + 1] = _mm512_unpackhi_epi32(rows[i].v, rows[i + 1].v);
+    }
+    for (int i = 0; i < kRows; i += 4) {
+      u[i] = _mm512_unpacklo_epi64(t[i], t[i + 2]);
+      u[i + 1] = _mm512_unpackhi_epi64(t[i], t[i + 2]);
+      u[i + 2] = _mm512_unpacklo_epi64(t[i + 1], t[i + 3]);
+      u[i + 3] = _mm512_unpackhi_epi64(t[i + 1], t[i + 3]);
+    }
+  }
+
   static void e4m3(__m512i bytes, Ints& first, Ints& second) {
     // 001 mmm 00 is the significand in the high byte of (8 + m) * 2^10, which the exponent shifts
     // down by 15 - e.
