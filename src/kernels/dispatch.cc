@@ -46,10 +46,12 @@ const std::vector<Isa>& isas() {
                         __builtin_cpu_supports("avx512dq");
     const bool vnni = avx512 && __builtin_cpu_supports("avx512vnni") &&
                       __builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("gfni");
-    const bool amx = vnni && __builtin_cpu_supports("avx512bf16") &&
+    const bool fp16 = vnni && __builtin_cpu_supports("avx512fp16");
+    const bool amx = fp16 && __builtin_cpu_supports("avx512bf16") &&
                      __builtin_cpu_supports("amx-tile") && __builtin_cpu_supports("amx-bf16") &&
                      may_use_tiles();
     all.push_back({"amx", amx_kernels, amx});
+    all.push_back({"avx512fp16", avx512fp16_kernels, fp16});
     all.push_back({"avx512vnni", avx512vnni_kernels, vnni});
     all.push_back({"avx512", avx512_kernels, avx512});
     const bool avxvnni =
@@ -86,7 +88,8 @@ int64_t exact_scratch_floats(const MatrixView& m) {
 int64_t integer_scratch_bytes(const MatrixView& m, int64_t tokens) {
   const int64_t blocks = integer_blocks(m.cols);
   if (tokens <= kRowKernelTokens) {  // partial sums of 16 rows, ordered sides and codes of inputs
-    return 4 * kRowKernelTokens * (kIntegerRows * 16 + (blocks / 4 + 1) * 32 + blocks * 32);
+    const int64_t steps = blocks / 4 + 1, codes = (blocks + kHalfStep - 1) / kHalfStep * kHalfStep;
+    return 4 * kRowKernelTokens * (kIntegerRows * 16 + steps * 32 + codes * 32);
   }
   const int64_t width = 16 * panel_vectors(blocks, kMostPanelVectors);
   return 4 * width * (blocks * 32 + 2 * m.groups() + tokens);

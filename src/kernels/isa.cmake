@@ -13,6 +13,7 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
     # g++ 12 warns inside its own AVX-512 headers.
     $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized> $<$<CXX_COMPILER_ID:GNU>:-Wno-uninitialized>)
   set(octavo_vnni_flags ${octavo_avx512_flags} -mavx512vnni -mavx512vbmi -mgfni)
+  set(octavo_fp16_flags ${octavo_vnni_flags} -mavx512fp16)
   set(octavo_amx_flags ${octavo_vnni_flags} -mavx512bf16 -mamx-tile -mamx-bf16)
   set_source_files_properties(${octavo_isa_dir}/avx2/kernels.cc PROPERTIES
     COMPILE_OPTIONS "${octavo_kernel_flags};${octavo_avx2_flags}")
@@ -22,6 +23,8 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
     COMPILE_OPTIONS "${octavo_kernel_flags};${octavo_avx512_flags}")
   set_source_files_properties(${octavo_isa_dir}/avx512vnni/kernels.cc PROPERTIES
     COMPILE_OPTIONS "${octavo_kernel_flags};${octavo_vnni_flags}")
+  set_source_files_properties(${octavo_isa_dir}/avx512fp16/kernels.cc PROPERTIES
+    COMPILE_OPTIONS "${octavo_kernel_flags};${octavo_fp16_flags}")
   set_source_files_properties(${octavo_isa_dir}/amx/kernels.cc PROPERTIES
     COMPILE_OPTIONS "${octavo_kernel_flags};${octavo_amx_flags}")
 elseif(CMAKE_SYSTEM_PROCESSOR STREQUAL aarch64)

@@ -104,7 +104,7 @@ int64_t tile_scratch_bytes(const MatrixView& m);
 
 /// The kernels for this CPU: the widest instruction set it has, or the one
 /// named by the environment variable OCTAVO_ISA (scalar, avx2, avxvnni, avx512,
-/// avx512vnni, amx, neon). Throws kBadRequest if the CPU lacks that one.
+/// avx512vnni, avx512fp16, amx, neon). Throws kBadRequest if the CPU lacks that one.
 const Kernels& kernels();
 
 /// The table of one instruction set; throws kBadRequest for an unknown name or

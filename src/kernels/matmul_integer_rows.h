@@ -48,20 +48,37 @@ constexpr bool kGroupsApart =
     (kTokens > 1 && kByteCodes<F>) &&
     requires(typename V::Ints (&blocks)[8]) { V::Ints::groups_apart(blocks); };
 
-/// The codes of the whole steps of a row of inputs in that order: per step, eight times the first
-/// and second half of a block.
-template <class V>
-void set_groups_apart(const IntegerRow& x, int64_t blocks, int16_t* out) {
+/// Blocks of a step of such a format.
+constexpr int kWholeStep = 2 * kHalfStep;
+
+/// The codes of blocks [b, b + kBlocks) of a row of inputs in that order, for each block the first
+/// and the second half, `stride` blocks from one to the next. Those past the row's end are zero.
+template <class V, int kBlocks>
+void set_inputs_apart(const IntegerRow& x, int64_t b, int64_t blocks, int64_t stride,
+                      int16_t* out) {
   using Ints = typename V::Ints;
-  for (int64_t b = 0; b + 8 <= blocks; b += 8) {
-    for (int half = 0; half < 2; ++half) {
-      Ints part[8];
-      for (int i = 0; i < 8; ++i)
-        part[i] = Ints::load(x.codes + (b + i) * kIntegerBlock + half * 32);
-      Ints::groups_apart(part);
-      for (int i = 0; i < 8; ++i) part[i].store(out + (b + i) * kIntegerBlock + half * 32);
-    }
+  Ints first[kBlocks], second[kBlocks];
+  for (int i = 0; i < kBlocks; ++i) {
+    const int16_t* codes = x.codes + (b + i) * kIntegerBlock;
+    first[i] = b + i < blocks ? Ints::load(codes) : Ints::zero();
+    second[i] = b + i < blocks ? Ints::load(codes + 32) : Ints::zero();
   }
+  Ints::inputs_apart(first, second);
+  for (int i = 0; i < kBlocks; ++i) {
+    first[i].store(out + (b + i) * stride * kIntegerBlock);
+    second[i].store(out + (b + i) * stride * kIntegerBlock + 32);
+  }
+}
+
+/// The same for a row: steps of whole blocks, which are `whole`, then half steps.
+template <class V>
+void set_inputs_apart(const IntegerRow& x, int64_t blocks, int64_t whole, int64_t stride,
+                      int16_t* out) {
+  int64_t b = 0;
+  for (; b + kWholeStep <= whole; b += kWholeStep) {
+    set_inputs_apart<V, kWholeStep>(x, b, blocks, stride, out);
+  }
+  for (; b < blocks; b += kHalfStep) set_inputs_apart<V, kHalfStep>(x, b, blocks, stride, out);
 }
 
 template <class V, class F, int kTokens>
@@ -75,16 +92,33 @@ struct RowSums {
 
   const Row& row;
   const IntegerRow* x;
-  const int16_t* const* apart;  // set_groups_apart of the inputs
-  int64_t blocks;
+  const int16_t* apart;  // set_inputs_apart of the inputs
+  int64_t blocks, whole;
   StreamTuning tuning;
 
   /// Sums over the whole blocks [b, b + kStepBlocks).
   [[gnu::always_inline]] void step_sums(int64_t b, Ints* out) const {
     if constexpr (kGroupsApart<V, F, kTokens>) {
-      sums_apart(b, out);
+      F::prefetch(tuning, row, b, kWholeStep);
+      Ints codes[kWholeStep];
+      for (int i = 0; i < kWholeStep; ++i) codes[i] = load_codes(b + i);
+      sums_apart(b, codes, out);
     } else {
       sums<kStepBlocks<F>>(b, out);
+    }
+  }
+
+  /// The same for the blocks from b on that are left of the row.
+  [[gnu::always_inline]] void last_sums(int64_t b, Ints* out) const {
+    F::prefetch(tuning, row, b, blocks - b);
+    if constexpr (kGroupsApart<V, F, kTokens>) {
+      Ints left[kTokens], right[kTokens];
+      half_sums(b, left);
+      for (Ints& sum : right) sum = Ints::zero();
+      if (b + kHalfStep < blocks) half_sums(b + kHalfStep, right);
+      add<kWholeStep>(left, right, out);
+    } else {
+      sums_at_end<kStepBlocks<F>>(b, out);
     }
   }
 
@@ -121,22 +155,43 @@ struct RowSums {
   }
 
  private:
-  [[gnu::always_inline]] void sums_apart(int64_t b, Ints* out) const {
-    F::prefetch(tuning, row, b, 8);
-    Ints codes[8];
-    for (int i = 0; i < 8; ++i) codes[i] = Ints::load(row.weight + (b + i) * kIntegerBlock);
+  [[gnu::always_inline]] Ints load_codes(int64_t b) const {
+    return Ints::load(row.weight + b * kIntegerBlock);
+  }
+
+  /// Sums over blocks [b, b + kHalfStep), which may be short or lie past the row's end.
+  [[gnu::always_inline]] void half_sums(int64_t b, Ints* out) const {
+    Ints codes[kHalfStep];
+    for (int i = 0; i < kHalfStep; ++i) {
+      codes[i] = Ints::zero();
+      if (b + i < whole) {
+        codes[i] = load_codes(b + i);
+      } else if (b + i < blocks) {
+        F::template with_block<true>(row, b + i,
+                                     [&](const uint8_t* p) { codes[i] = Ints::load(p); });
+      }
+    }
+    sums_apart(b, codes, out);
+  }
+
+  template <int kBlocks>
+  [[gnu::always_inline]] void sums_apart(int64_t b, Ints (&codes)[kBlocks], Ints* out) const {
     Ints::groups_apart(codes);
     Ints more[kTokens];  // a chain of sums each for both halves
-    for (int t = 0; t < kTokens; ++t) out[t] = more[t] = Ints::zero();
 #pragma GCC unroll 8
-    for (int i = 0; i < 8; ++i) {
+    for (int i = 0; i < kBlocks; ++i) {
       Ints first, second;
-      Ints::template bytes<F::kE4m3>(codes[i], first, second);
+      Ints::template bytes_apart<F::kE4m3>(codes[i], first, second);
 #pragma GCC unroll 4
       for (int t = 0; t < kTokens; ++t) {
-        const int16_t* inputs = apart[t] + (b + i) * kIntegerBlock;
-        out[t] = Ints::dot_in_order(out[t], first, Ints::load(inputs));
-        more[t] = Ints::dot_in_order(more[t], second, Ints::load(inputs + 32));
+        const int16_t* inputs = apart + ((b + i) * kTokens + t) * kIntegerBlock;
+        if (i == 0) {
+          out[t] = Ints::product(first, Ints::load(inputs));
+          more[t] = Ints::product(second, Ints::load(inputs + 32));
+        } else {
+          out[t] = Ints::dot_in_order(out[t], first, Ints::load(inputs));
+          more[t] = Ints::dot_in_order(more[t], second, Ints::load(inputs + 32));
+        }
       }
     }
     for (int t = 0; t < kTokens; ++t) out[t] = out[t] + more[t];
@@ -163,14 +218,18 @@ struct RowSums {
   }
 };
 
-/// The side values of a row of inputs, each where the lanes of its step want it.
-template <class F>
-void order_sides(const IntegerRow& x, int64_t blocks, int64_t steps, float* scales, float* sums) {
-  for (int64_t group = 0; group < steps * 16; ++group) {
-    const int64_t input = F::kHalfGroups ? group / 2 : group;
-    const int64_t lane = group / 16 * 16 + lane_of_group<F::kHalfGroups>(group % 16);
-    scales[lane] = input < blocks * 2 ? x.scales[input] : 0.0f;
-    if constexpr (F::kBiased) sums[lane] = input < blocks * 2 ? x.sums[input] : 0.0f;
+/// Side values of the `groups` groups of a row of inputs, each where the lanes of its step want it,
+/// and zeros past the end.
+template <class V, class F>
+void order_sides(const float* values, int64_t groups, int64_t steps, float* out) {
+  constexpr int kShift = F::kHalfGroups ? 1 : 0;  // two sums share one side
+  constexpr LaneSides<F::kHalfGroups> kLanes;
+  for (int64_t step = 0; step < steps; ++step) {
+    const int64_t first = (step >> kShift) * 16, left = groups - first;
+    float some[16] = {};
+    std::memcpy(some, values + first, static_cast<size_t>(left < 16 ? left : 16) * sizeof(float));
+    const int64_t part = step & ((1 << kShift) - 1);
+    V::load(some).pick(kLanes.index[kShift][part]).store(out + step * 16);
   }
 }
 
@@ -215,14 +274,13 @@ struct SidePlan {
 /// The 16 partial sums of one row for kTokens tokens: partials[t * token_stride ..].
 template <class V, class F, int kTokens>
 [[gnu::always_inline]] inline void row_partials(const Row& row, const IntegerRow* x,
-                                                const int16_t* const* apart,
-                                                const OrderedSides* sides, const SidePlan<F>& plan,
-                                                int64_t blocks, float* partials,
+                                                const int16_t* apart, const OrderedSides* sides,
+                                                const SidePlan<F>& plan, int64_t blocks,
+                                                int64_t whole, float* partials,
                                                 int64_t token_stride) {
   using Ints = typename V::Ints;
   constexpr int kStep = kStepBlocks<F>;
-  const RowSums<V, F, kTokens> part{row, x, apart, blocks, stream_tuning};
-  const int64_t whole = row.whole_blocks ? blocks : blocks - 1;
+  const RowSums<V, F, kTokens> part{row, x, apart, blocks, whole, stream_tuning};
   const int64_t steps = (blocks + kStep - 1) / kStep;
   V total[kTokens];
   for (V& sum : total) sum = V::zero();
@@ -233,8 +291,7 @@ template <class V, class F, int kTokens>
     if (b + kStep <= whole) {
       part.step_sums(b, sums);
     } else {
-      F::prefetch(part.tuning, row, b, blocks - b);
-      part.template sums_at_end<kStep>(b, sums);
+      part.last_sums(b, sums);
     }
     const int64_t piece = step & ((1 << plan.shift) - 1), first = step * 16 >> plan.shift;
     const bool in_tail = first >= plan.tail;
@@ -280,28 +337,30 @@ template <class V, class F, int kTokens>
   constexpr int64_t kTokenStride = kIntegerRows * 16;  // of the partial sums
   const int64_t blocks = integer_blocks(m.cols), steps = (blocks + kStep - 1) / kStep;
   OrderedSides sides[kTokens];
-  const int16_t* apart[kTokens] = {};
   float* own = scratch + kTokens * kTokenStride;
   for (int t = 0; t < kTokens; ++t) {
     float *const scales = own, *const sums = scales + steps * 16;
-    order_sides<F>(x[t], blocks, steps, scales, sums);
+    order_sides<V, F>(x[t].scales, 2 * blocks, steps, scales);
+    if constexpr (F::kBiased) order_sides<V, F>(x[t].sums, 2 * blocks, steps, sums);
     sides[t] = {scales, sums};
     own = sums + steps * 16;
-    if constexpr (kGroupsApart<V, F, kTokens>) {
-      auto* const codes = reinterpret_cast<int16_t*>(own);
-      set_groups_apart<V>(x[t], blocks, codes);
-      apart[t] = codes;
-      own += blocks * kIntegerBlock / 2;
-    }
   }
   Row row = row_of<V>(m, begin);
+  const int64_t whole = row.whole_blocks ? blocks : blocks - 1;
+  // Side by side for the tokens: one pointer reaches the inputs of a whole step.
+  auto* const apart = reinterpret_cast<int16_t*>(own);
+  if constexpr (kGroupsApart<V, F, kTokens>) {
+    for (int t = 0; t < kTokens; ++t) {
+      set_inputs_apart<V>(x[t], blocks, whole, kTokens, apart + t * kIntegerBlock);
+    }
+  }
   const SidePlan<F> plan(row, m.groups());
   const int64_t weight_bytes = m.weight_row_bytes(), side_bytes = m.side_row_bytes();
   for (int64_t r = begin; r < end; r += kIntegerRows) {
     const int64_t count = end - r < kIntegerRows ? end - r : kIntegerRows;
     for (int64_t i = 0; i < count; ++i) {
       prefetch_sides(row, side_bytes);
-      row_partials<V, F, kTokens>(row, x, apart, sides, plan, blocks, scratch + i * 16,
+      row_partials<V, F, kTokens>(row, x, apart, sides, plan, blocks, whole, scratch + i * 16,
                                   kTokenStride);
       row.weight += weight_bytes;
       row.scales += side_bytes;

@@ -29,6 +29,8 @@ inline constexpr int64_t stride_of(int64_t cols) {
 
 // In integers: rows whose partial sums are added up together, one row per lane.
 inline constexpr int64_t kIntegerRows = 16;
+// Blocks of 64 columns that rows of several tokens may take together; the last ones are padded.
+inline constexpr int kHalfStep = 4;
 // The widest panel of any instruction set, in vectors of 16 rows. A panel holds whole rows, as many
 // as fit into half of a second-level cache of 1 MiB.
 inline constexpr int64_t kMostPanelVectors = 4;

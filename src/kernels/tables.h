@@ -11,6 +11,7 @@ const Kernels& avx2_kernels();
 const Kernels& avxvnni_kernels();
 const Kernels& avx512_kernels();
 const Kernels& avx512vnni_kernels();
+const Kernels& avx512fp16_kernels();
 const Kernels& amx_kernels();
 #elif defined(__aarch64__)
 const Kernels& neon_kernels();

@@ -7,7 +7,7 @@ namespace octavo {
 
 const Kernels& amx_kernels() {
   static const Kernels table = [] {
-    Kernels all = avx512vnni_kernels();
+    Kernels all = avx512fp16_kernels();
     all.name = "amx";
     all.split_row = split_row<amx::Tiles>;
     all.matmul_tiles = matmul_tiles<amx::Tiles>;

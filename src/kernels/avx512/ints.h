@@ -1,6 +1,7 @@
 // kernels/avx512: 16 lanes of int32, or 32 of int16, in one register (AVX-512
 // F, BW, VL, DQ; with VNNI, VBMI and GFNI one instruction each for a product with
-// its sum, for bytes from anywhere and for a linear map of bits).
+// its sum, for bytes from anywhere and for a linear map of bits; with FP16 for
+// floating point to integer).
 #pragma once
 
 #include <immintrin.h>
@@ -13,7 +14,11 @@
 namespace octavo::avx512 {
 namespace {
 
-#if OCTAVO_VNNI
+#if OCTAVO_FP16
+// Both bytes of an FP16 number from an E4M3 code s eeee mmm, see Ints::e4m3_pairs.
+constexpr int64_t kHalfLow = bit_map({0, 0, 0, 0, 0, 0, 0, 1});
+constexpr int64_t kHalfHigh = bit_map({2, 4, 8, 16, 32, 64, 0, 128});
+#elif OCTAVO_VNNI
 // Of the bits of an E4M3 code s eeee mmm, see Ints::e4m3.
 constexpr int64_t kMantissaBits = bit_map({0, 0, 1, 2, 4, 0, 0, 0});
 #endif
@@ -97,15 +102,52 @@ struct Ints {
     }
   }
 
-  /// Eight blocks of two groups, eight lanes each: lane k of every group goes to blocks[k], into
-  /// the lane where add_pairs32, 64 and 128 leave that group's sum.
+  /// Eight blocks of two groups, of a byte per code: four codes of every group go to each of them,
+  /// and with FP16 in an order from which bytes_apart makes pairs of one group. Sums over them have
+  /// a group in each lane, where add_pairs32, 64 and 128 leave it.
   [[gnu::always_inline]] static void groups_apart(Ints (&blocks)[8]) {
     __m512i u[8];
-    transpose_fours(blocks, u);
-    for (int i = 0; i < 4; ++i) {
-      blocks[i].v = _mm512_shuffle_i32x4(u[i], u[i + 4], 0x88);
-      blocks[i + 4].v = _mm512_shuffle_i32x4(u[i], u[i + 4], 0xdd);
+    apart_fours(blocks, u);
+    exchange_halves(u, blocks);
+  }
+  /// Four blocks likewise, of which add_pairs128 has to add up the lanes.
+  [[gnu::always_inline]] static void groups_apart(Ints (&blocks)[4]) {
+    __m512i u[4];
+    apart_fours(blocks, u);
+    for (int i = 0; i < 4; ++i) blocks[i].v = u[i];
+  }
+  /// 64 codes that groups_apart moved.
+  template <bool kE4m3>
+  [[gnu::always_inline]] static void bytes_apart(Ints codes, Ints& first, Ints& second) {
+#if OCTAVO_FP16
+    if constexpr (kE4m3) {
+      e4m3_pairs(codes.v, first, second);
+    } else {
+      first.v = _mm512_unpacklo_epi8(codes.v, _mm512_setzero_si512());
+      second.v = _mm512_unpackhi_epi8(codes.v, _mm512_setzero_si512());
     }
+#else
+    bytes<kE4m3>(codes, first, second);
+#endif
+  }
+  /// The halves of as many blocks of 16-bit inputs, to be multiplied with what bytes_apart gives.
+  template <int kBlocks>
+  [[gnu::always_inline]] static void inputs_apart(Ints (&first)[kBlocks], Ints (&second)[kBlocks]) {
+    for (Ints(*half)[kBlocks] : {&first, &second}) {
+      __m512i u[kBlocks];
+      transpose_fours(*half, u);
+      if constexpr (kBlocks == 8) exchange_halves(u, *half);
+      if constexpr (kBlocks == 4) {
+        for (int i = 0; i < 4; ++i) (*half)[i].v = u[i];
+      }
+    }
+#if OCTAVO_FP16
+    for (int i = 0; i < kBlocks; ++i) {  // neighbours for even and odd ones
+      const __m512i even = first[i].v, odd = second[i].v;
+      first[i].v = _mm512_mask_blend_epi16(0xaaaaaaaa, even, _mm512_slli_epi32(odd, 16));
+      second[i].v = _mm512_mask_blend_epi16(0xaaaaaaaa, _mm512_srli_epi32(even, 16), odd);
+    }
+#endif
   }
 
   /// 16 blocks of a byte per code, as pairs: store(i, v) for i < 32, where lane r of v holds pair i
@@ -171,6 +213,56 @@ struct Ints {
     }
   }
 
+  /// The last step of a transposition of eight rows of dwords.
+  [[gnu::always_inline]] static void exchange_halves(const __m512i (&u)[8], Ints (&rows)[8]) {
+    for (int i = 0; i < 4; ++i) {
+      rows[i].v = _mm512_shuffle_i32x4(u[i], u[i + 4], 0x88);
+      rows[i + 4].v = _mm512_shuffle_i32x4(u[i], u[i + 4], 0xdd);
+    }
+  }
+
+#if OCTAVO_FP16
+  /// As transpose_fours, of dwords w' w, but in each 128 bits four w before four w'.
+  template <int kRows>
+  [[gnu::always_inline]] static void apart_fours(const Ints (&rows)[kRows], __m512i (&u)[kRows]) {
+    __m512i t[kRows];
+    for (int i = 0; i < kRows; i += 2) {
+      t[i] = _mm512_unpacklo_epi16(rows[i].v, rows[i + 1].v);
+      t[i + 1] = _mm512_unpackhi_epi16(rows[i].v, rows[i + 1].v);
+    }
+    for (int i = 0; i < kRows; i += 4) {
+      u[i] = _mm512_unpacklo_epi32(t[i], t[i + 2]);
+      u[i + 1] = _mm512_unpackhi_epi32(t[i], t[i + 2]);
+      u[i + 2] = _mm512_unpacklo_epi32(t[i + 1], t[i + 3]);
+      u[i + 3] = _mm512_unpackhi_epi32(t[i + 1], t[i + 3]);
+    }
+  }
+
+  /// As e4m3; first and second take eight codes by turns. E4M3's fields lie as in FP16, whose
+  /// exponent here is that of 32 * value.
+  [[gnu::always_inline]] static void e4m3_pairs(__m512i bytes, Ints& first, Ints& second) {
+    const __mmask64 normal = _mm512_test_epi8_mask(bytes, _mm512_set1_epi8(0x78));
+    const __m512i low = _mm512_gf2p8affine_epi64_epi8(bytes, _mm512_set1_epi64(kHalfLow), 0);
+    const __m512i fields = _mm512_gf2p8affine_epi64_epi8(bytes, _mm512_set1_epi64(kHalfHigh), 0);
+    // What is left of a subnormal number is its last bit, far below 1.
+    const __m512i high = _mm512_maskz_add_epi8(normal, fields, _mm512_set1_epi8(13 << 2));
+    constexpr int kFloor = _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC;
+    const __m512i even = _mm512_unpacklo_epi8(low, high), odd = _mm512_unpackhi_epi8(low, high);
+    first.v = _mm512_cvt_roundph_epi16(_mm512_castsi512_ph(even), kFloor);
+    second.v = _mm512_cvt_roundph_epi16(_mm512_castsi512_ph(odd), kFloor);
+  }
+
+  static void e4m3(__m512i bytes, Ints& first, Ints& second) {
+    const __m512i evens_first =
+        _mm512_broadcast_i32x4(_mm_setr_epi8(0, 2, 4, 6, 8, 10, 12, 14, 1, 3, 5, 7, 9, 11, 13, 15));
+    e4m3_pairs(_mm512_shuffle_epi8(bytes, evens_first), first, second);
+  }
+#else
+  template <int kRows>
+  [[gnu::always_inline]] static void apart_fours(const Ints (&rows)[kRows], __m512i (&u)[kRows]) {
+    transpose_fours(rows, u);
+  }
+
   static void e4m3(__m512i bytes, Ints& first, Ints& second) {
     // 001 mmm 00 is the significand in the high byte of (8 + m) * 2^10, which the exponent shifts
     // down by 15 - e.
@@ -193,6 +285,7 @@ struct Ints {
     first.v = _mm512_srav_epi16(evens_up(high), evens(shift));
     second.v = _mm512_srav_epi16(odds_up(high), odds(shift));
   }
+#endif
 
   // Bytes of even and odd elements as words, in the low or in the high byte.
   static __m512i evens(__m512i bytes) { return _mm512_and_si512(bytes, _mm512_set1_epi16(0x00ff)); }

@@ -18,6 +18,11 @@ struct Ints;
 #else
 #define OCTAVO_VNNI 0
 #endif
+#if OCTAVO_VNNI && defined(__AVX512FP16__)
+#define OCTAVO_FP16 1
+#else
+#define OCTAVO_FP16 0
+#endif
 
 #if OCTAVO_VNNI
 // Both bytes of a BF16 number from an E4M3 code s eeee mmm, see Vec::load_e4m3_blocks.
