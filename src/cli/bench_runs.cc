@@ -98,15 +98,20 @@ int64_t expert_layers(const TextConfig& text) {
   return text.moe ? std::ssize(text.layers) : 0;
 }
 
-/// Caches of `run.batch` sequences, each in memory of its own if that does not take too much.
-std::vector<KvCache> batch_caches(const LanguageModel& model, DecodeRun& run) {
-  std::vector<KvCache> caches{filled_cache(model, run.depth)};
-  const uint64_t all = caches[0].bytes() * static_cast<uint64_t>(run.batch);
-  run.shared_cache = run.batch > 1 && run.depth > 0 && all > available_memory() / 2;
-  while (std::ssize(caches) < run.batch) {
-    caches.push_back(run.shared_cache ? caches[0] : filled_cache(model, run.depth));
+/// Caches of up to `batch` sequences at `depth`.
+struct Sequences {
+  std::vector<KvCache> caches;
+  bool shared;  // one memory serves all: each its own would take too much
+};
+
+Sequences sequences_at(const LanguageModel& model, int64_t depth, int64_t batch) {
+  Sequences all{{filled_cache(model, depth)}, false};
+  const uint64_t bytes = all.caches[0].bytes() * static_cast<uint64_t>(batch);
+  all.shared = depth > 0 && bytes > available_memory() / 2;
+  while (std::ssize(all.caches) < batch) {
+    all.caches.push_back(all.shared ? all.caches[0] : filled_cache(model, depth));
   }
-  return caches;
+  return all;
 }
 
 void count_bytes(const LanguageModel& model, int64_t steps, DecodeRun& run) {
@@ -124,28 +129,41 @@ void count_bytes(const LanguageModel& model, int64_t steps, DecodeRun& run) {
   run.kv_bytes *= static_cast<double>(run.batch) / static_cast<double>(run.tokens);
 }
 
-DecodeRun measure_decode(LanguageModel& model, BenchMachine& machine, int runs, DecodeRun run) {
-  const std::vector<KvCache> caches = batch_caches(model, run);
+/// Seconds for `steps` tokens of each of the run's sequences.
+double time_decode(LanguageModel& model, const Sequences& sequences, int64_t steps,
+                   DecodeRun& run) {
   std::vector<std::vector<int32_t>> tokens;
-  for (int64_t i = 0; i < run.batch; ++i) {
-    tokens.push_back(arbitrary_tokens(model, i, run.tokens));
-  }
+  for (int64_t i = 0; i < run.batch; ++i) tokens.push_back(arbitrary_tokens(model, i, steps));
+  const auto& caches = sequences.caches;
   const Profiling profiling(model, run.profile);
-  time_decode(model, caches, tokens, std::min(run.tokens, kWarmUpSteps), run.profile);
-  run.profile.reset();
+  return time_decode(model, {caches.begin(), caches.begin() + run.batch}, tokens, steps,
+                     run.profile);
+}
 
+/// Measures runs of one depth, in turn: what the machine does meanwhile then meets all of them,
+/// and how they compare is what they do.
+void measure_decode(LanguageModel& model, BenchMachine& machine, int rounds,
+                    const Sequences& sequences, std::span<DecodeRun> runs) {
+  for (DecodeRun& run : runs) {
+    run.shared_cache = sequences.shared && run.batch > 1;
+    time_decode(model, sequences, std::min(run.tokens, kWarmUpSteps), run);
+    run.profile.reset();
+  }
   const OtherLoad load;
   double before = machine.read_gbps_now();
-  for (int i = 0; i < runs; ++i) {
-    const double seconds = time_decode(model, caches, tokens, run.tokens, run.profile);
-    const double after = machine.read_gbps_now();
-    run.tok_s.push_back(static_cast<double>(run.tokens * run.batch) / seconds);
-    run.read_gbps.push_back((before + after) / 2);
-    before = after;
+  for (int round = 0; round < rounds; ++round) {
+    for (DecodeRun& run : runs) {
+      const double seconds = time_decode(model, sequences, run.tokens, run);
+      const double after = machine.read_gbps_now();
+      run.tok_s.push_back(static_cast<double>(run.tokens * run.batch) / seconds);
+      run.read_gbps.push_back((before + after) / 2);
+      before = after;
+    }
   }
-  run.others = load.share();
-  count_bytes(model, run.tokens * runs, run);
-  return run;
+  for (DecodeRun& run : runs) {
+    run.others = load.share();
+    count_bytes(model, run.tokens * rounds, run);
+  }
 }
 
 PrefillRun measure_prefill(LanguageModel& model, const KvCache& filled, const FixedPlan& plan,
@@ -231,20 +249,24 @@ std::vector<PrefillRun> run_prefill(LanguageModel& model, const FixedPlan& plan,
 std::vector<DecodeRun> run_decode(LanguageModel& model, BenchMachine& machine,
                                   const FixedPlan& plan,
                                   const std::function<void(const DecodeRun&)>& report) {
-  std::vector<DecodeRun> runs;
+  std::vector<DecodeRun> all;
+  if (plan.batches.empty() || plan.decode.empty()) return all;
+  const int64_t most = *std::max_element(plan.batches.begin(), plan.batches.end());
   for (const int64_t depth : plan.depths) {
+    const size_t first = all.size();
     for (const int64_t batch : plan.batches) {
       for (const int64_t tokens : plan.decode) {
-        DecodeRun run;
+        DecodeRun& run = all.emplace_back();
         run.tokens = tokens;
         run.depth = depth;
         run.batch = batch;
-        runs.push_back(measure_decode(model, machine, plan.runs, std::move(run)));
-        report(runs.back());
       }
     }
+    const auto runs = std::span(all).subspan(first);
+    measure_decode(model, machine, plan.runs, sequences_at(model, depth, most), runs);
+    std::for_each(runs.begin(), runs.end(), report);
   }
-  return runs;
+  return all;
 }
 
 }  // namespace octavo::cli
