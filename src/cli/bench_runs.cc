@@ -98,18 +98,23 @@ int64_t expert_layers(const TextConfig& text) {
   return text.moe ? std::ssize(text.layers) : 0;
 }
 
-/// Caches of up to `batch` sequences at `depth`.
+/// Caches of sequences at one depth, of which `own` have memory of their own; they would take too
+/// much otherwise, and the others share the first one's.
 struct Sequences {
   std::vector<KvCache> caches;
-  bool shared;  // one memory serves all: each its own would take too much
+  int64_t own;
 };
 
-Sequences sequences_at(const LanguageModel& model, int64_t depth, int64_t batch) {
-  Sequences all{{filled_cache(model, depth)}, false};
-  const uint64_t bytes = all.caches[0].bytes() * static_cast<uint64_t>(batch);
-  all.shared = depth > 0 && bytes > available_memory() / 2;
-  while (std::ssize(all.caches) < batch) {
-    all.caches.push_back(all.shared ? all.caches[0] : filled_cache(model, depth));
+Sequences sequences_at(const LanguageModel& model, int64_t depth, int64_t count) {
+  Sequences all{{filled_cache(model, depth)}, count};
+  const uint64_t bytes = all.caches[0].bytes();
+  if (depth > 0 && bytes > 0) {
+    const auto fitting = static_cast<int64_t>(available_memory() / 2 / bytes);
+    all.own = std::clamp<int64_t>(fitting, 1, count);
+  }
+  while (std::ssize(all.caches) < count) {
+    const bool shared = std::ssize(all.caches) >= all.own;
+    all.caches.push_back(shared ? all.caches[0] : filled_cache(model, depth));
   }
   return all;
 }
@@ -140,12 +145,12 @@ double time_decode(LanguageModel& model, const Sequences& sequences, int64_t ste
                      run.profile);
 }
 
-/// Measures runs of one depth, in turn: what the machine does meanwhile then meets all of them,
-/// and how they compare is what they do.
+/// Measures runs of one depth in turn, so that a disturbance meets all of them and their comparison
+/// holds.
 void measure_decode(LanguageModel& model, BenchMachine& machine, int rounds,
                     const Sequences& sequences, std::span<DecodeRun> runs) {
   for (DecodeRun& run : runs) {
-    run.shared_cache = sequences.shared && run.batch > 1;
+    run.shared_cache = run.batch > sequences.own;
     time_decode(model, sequences, std::min(run.tokens, kWarmUpSteps), run);
     run.profile.reset();
   }
@@ -160,8 +165,9 @@ void measure_decode(LanguageModel& model, BenchMachine& machine, int rounds,
       before = after;
     }
   }
+  const std::optional<double> others = load.share();
   for (DecodeRun& run : runs) {
-    run.others = load.share();
+    run.others = others;
     count_bytes(model, run.tokens * rounds, run);
   }
 }

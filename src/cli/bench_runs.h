@@ -56,8 +56,10 @@ void check_fits(const FixedPlan& plan, int64_t context);
 std::vector<PrefillRun> run_prefill(LanguageModel& model, const FixedPlan& plan,
                                     const std::function<void(const PrefillRun&)>& report);
 
-/// Each length at each depth in each batch. The tokens are arbitrary and not the model's own
-/// choice, though it is made: text of a random model soon repeats itself and with it its experts.
+/// Each length in each batch, in turn, at one depth after the other; `report` is called for the
+/// runs of a depth when all of them are done, and `others` is of that time. The tokens are
+/// arbitrary and not the model's own choice, though it is made: text of a random model soon repeats
+/// itself and with it its experts.
 std::vector<DecodeRun> run_decode(LanguageModel& model, BenchMachine& machine,
                                   const FixedPlan& plan,
                                   const std::function<void(const DecodeRun&)>& report);

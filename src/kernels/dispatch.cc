@@ -47,7 +47,7 @@ const std::vector<Isa>& isas() {
     const bool vnni = avx512 && __builtin_cpu_supports("avx512vnni") &&
                       __builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("gfni");
     const bool fp16 = vnni && __builtin_cpu_supports("avx512fp16");
-    const bool amx = fp16 && __builtin_cpu_supports("avx512bf16") &&
+    const bool amx = vnni && __builtin_cpu_supports("avx512bf16") &&
                      __builtin_cpu_supports("amx-tile") && __builtin_cpu_supports("amx-bf16") &&
                      may_use_tiles();
     all.push_back({"amx", amx_kernels, amx});

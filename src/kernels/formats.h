@@ -64,8 +64,7 @@ V load_f32_bytes(const uint8_t* p) {
 }
 
 template <class V>
-[[gnu::noinline, gnu::cold]] V wide_sides(const uint8_t* p, SideDtype dtype, int64_t first,
-                                          int64_t count) {
+[[gnu::noinline]] V other_sides(const uint8_t* p, SideDtype dtype, int64_t first, int64_t count) {
   if (dtype == SideDtype::kF16) return read_sides<V>(p, first, count, 2, V::load_f16);
   return read_sides<V>(p, first, count, 4, load_f32_bytes<V>);
 }
@@ -74,9 +73,8 @@ template <class V>
 template <class V>
 [[gnu::always_inline]] inline V affine_sides(const uint8_t* p, SideDtype dtype, int64_t first,
                                              int64_t count) {
-  if (dtype != SideDtype::kBF16) [[unlikely]]
-    return wide_sides<V>(p, dtype, first, count);
-  return read_sides<V>(p, first, count, 2, V::load_bf16);
+  if (dtype == SideDtype::kBF16) return read_sides<V>(p, first, count, 2, V::load_bf16);
+  return other_sides<V>(p, dtype, first, count);
 }
 
 template <class V, int kBits>

@@ -45,7 +45,7 @@ constexpr int kStepBlocks = F::kHalfGroups ? 4 : 8;
 /// for formats whose codes are bytes: they are then moved once, and not the sums of every token.
 template <class V, class F, int kTokens>
 constexpr bool kGroupsApart =
-    (kTokens > 1 && kByteCodes<F>) &&
+    (kTokens > 1 && kByteCodes<F> && !F::kHalfGroups) &&
     requires(typename V::Ints (&blocks)[8]) { V::Ints::groups_apart(blocks); };
 
 /// Blocks of a step of such a format.
@@ -54,14 +54,14 @@ constexpr int kWholeStep = 2 * kHalfStep;
 /// The codes of blocks [b, b + kBlocks) of a row of inputs in that order, for each block the first
 /// and the second half, `stride` blocks from one to the next. Those past the row's end are zero.
 template <class V, int kBlocks>
-void set_inputs_apart(const IntegerRow& x, int64_t b, int64_t blocks, int64_t stride,
-                      int16_t* out) {
+void set_step_apart(const IntegerRow& x, int64_t b, int64_t blocks, int64_t stride, int16_t* out) {
   using Ints = typename V::Ints;
   Ints first[kBlocks], second[kBlocks];
   for (int i = 0; i < kBlocks; ++i) {
-    const int16_t* codes = x.codes + (b + i) * kIntegerBlock;
-    first[i] = b + i < blocks ? Ints::load(codes) : Ints::zero();
-    second[i] = b + i < blocks ? Ints::load(codes + 32) : Ints::zero();
+    first[i] = second[i] = Ints::zero();
+    if (b + i >= blocks) continue;
+    first[i] = Ints::load(x.codes + (b + i) * kIntegerBlock);
+    second[i] = Ints::load(x.codes + (b + i) * kIntegerBlock + 32);
   }
   Ints::inputs_apart(first, second);
   for (int i = 0; i < kBlocks; ++i) {
@@ -76,9 +76,9 @@ void set_inputs_apart(const IntegerRow& x, int64_t blocks, int64_t whole, int64_
                       int16_t* out) {
   int64_t b = 0;
   for (; b + kWholeStep <= whole; b += kWholeStep) {
-    set_inputs_apart<V, kWholeStep>(x, b, blocks, stride, out);
+    set_step_apart<V, kWholeStep>(x, b, blocks, stride, out);
   }
-  for (; b < blocks; b += kHalfStep) set_inputs_apart<V, kHalfStep>(x, b, blocks, stride, out);
+  for (; b < blocks; b += kHalfStep) set_step_apart<V, kHalfStep>(x, b, blocks, stride, out);
 }
 
 template <class V, class F, int kTokens>
@@ -99,6 +99,7 @@ struct RowSums {
   /// Sums over the whole blocks [b, b + kStepBlocks).
   [[gnu::always_inline]] void step_sums(int64_t b, Ints* out) const {
     if constexpr (kGroupsApart<V, F, kTokens>) {
+      static_assert(kStepBlocks<F> == kWholeStep);
       F::prefetch(tuning, row, b, kWholeStep);
       Ints codes[kWholeStep];
       for (int i = 0; i < kWholeStep; ++i) codes[i] = load_codes(b + i);
@@ -218,21 +219,6 @@ struct RowSums {
   }
 };
 
-/// Side values of the `groups` groups of a row of inputs, each where the lanes of its step want it,
-/// and zeros past the end.
-template <class V, class F>
-void order_sides(const float* values, int64_t groups, int64_t steps, float* out) {
-  constexpr int kShift = F::kHalfGroups ? 1 : 0;  // two sums share one side
-  constexpr LaneSides<F::kHalfGroups> kLanes;
-  for (int64_t step = 0; step < steps; ++step) {
-    const int64_t first = (step >> kShift) * 16, left = groups - first;
-    float some[16] = {};
-    std::memcpy(some, values + first, static_cast<size_t>(left < 16 ? left : 16) * sizeof(float));
-    const int64_t part = step & ((1 << kShift) - 1);
-    V::load(some).pick(kLanes.index[kShift][part]).store(out + step * 16);
-  }
-}
-
 /// One token's side values for the row kernel: steps * 16 ordered scales, and as many sums.
 struct OrderedSides {
   const float* scales;
@@ -261,6 +247,20 @@ struct SidePlan {
   int64_t groups, tail;
   int shift;
 };
+
+/// Side values of the `groups` groups of a row of inputs, each where the lanes of its step want it,
+/// and zeros past the end.
+template <class V, class F>
+void order_sides(const float* values, int64_t groups, int64_t steps, float* out) {
+  constexpr int kShift = F::kHalfGroups ? 1 : 0;  // two sums share one side
+  const auto* bytes = reinterpret_cast<const uint8_t*>(values);
+  for (int64_t step = 0; step < steps; ++step) {
+    const int64_t first = (step >> kShift) * 16;
+    const int32_t* index = SidePlan<F>::kInOrder.index[kShift][step & ((1 << kShift) - 1)];
+    const V sides = read_sides<V>(bytes, first, groups - first, 4, load_f32_bytes<V>);
+    sides.pick(index).store(out + step * 16);
+  }
+}
 
 /// Asks for side values of rows to come: they are too few for the hardware to see a stream.
 [[gnu::always_inline]] inline void prefetch_sides(const Row& row, int64_t bytes) {

@@ -5,8 +5,74 @@
 // clang-format on
 #include "emulated.h"
 
+#include <algorithm>
+#include <type_traits>
+#include <utility>
+
 namespace octavo {
 namespace {
+
+/// scalar::Ints with what AVX-512 has beyond: bytes of several blocks of which each lane has those
+/// of its own group (avx512/ints.h).
+struct GroupInts : scalar::Ints {
+  GroupInts() = default;
+  GroupInts(const scalar::Ints& v) : scalar::Ints(v) {}
+  friend GroupInts operator+(GroupInts a, const GroupInts& b) {
+    for (int i = 0; i < 16; ++i) a.lane[i] += b.lane[i];
+    return a;
+  }
+
+  static void transpose(GroupInts (&rows)[16]) {
+    for (int i = 0; i < 16; ++i) {
+      for (int j = 0; j < i; ++j) std::swap(rows[i].lane[j], rows[j].lane[i]);
+    }
+  }
+
+  template <int kBlocks>
+  static void groups_apart(GroupInts (&blocks)[kBlocks]) {
+    GroupInts moved[kBlocks];
+    for (int i = 0; i < kBlocks; ++i) {
+      for (int from = 0; from < 16; ++from) {
+        // Eight lanes are a group; with four blocks, the lanes of half a group.
+        const int k = from % kBlocks, part = from / kBlocks;
+        const int lane = kBlocks == 8 ? lane_of_group<false>(2 * i + part) : part * 4 + i;
+        moved[k].lane[lane] = blocks[i].lane[from];
+      }
+    }
+    std::copy_n(moved, kBlocks, blocks);
+  }
+
+  template <bool kE4m3>
+  static void bytes_apart(GroupInts codes, scalar::Ints& first, scalar::Ints& second) {
+    uint8_t bytes[64], ordered[64];
+    codes.store(bytes);
+    for (int i = 0; i < 64; ++i) ordered[i] = bytes[pair_element(i)];
+    if constexpr (kE4m3) e4m3(ordered, first, second);
+    if constexpr (!kE4m3) scalar::Ints::codes<8>(ordered, first, second);
+  }
+
+  template <int kBlocks>
+  static void inputs_apart(GroupInts (&first)[kBlocks], GroupInts (&second)[kBlocks]) {
+    for (int i = 0; i < kBlocks; ++i) {
+      int16_t placed[64], paired[64];
+      first[i].store(placed);
+      second[i].store(placed + 32);
+      for (int j = 0; j < 64; ++j) paired[place(j)] = placed[place(pair_element(j))];
+      first[i] = load(paired);
+      second[i] = load(paired + 32);
+    }
+    groups_apart(first);
+    groups_apart(second);
+  }
+
+ private:
+  /// The element that takes the place of element i, so that the first two of the four codes of
+  /// every lane come to the first half and the last two to the second.
+  static constexpr int pair_element(int i) {
+    const int at = place(i);
+    return at % 32 / 2 * 4 + at / 32 * 2 + at % 2;
+  }
+};
 
 /// The plain vector of 16 lanes, made of `Of::kParts` registers, with the tiles of an instruction
 /// set.
@@ -16,6 +82,7 @@ struct Emulated : scalar::Vec {
   static constexpr int kPanelTokens = Of::kPanelTokens, kPanelVectors = Of::kPanelVectors;
   static constexpr int kSums = Of::kSums;
   static constexpr bool kBlocks = Of::kParts == 1;
+  using Ints = std::conditional_t<Of::kParts == 1, GroupInts, scalar::Ints>;
 
   Emulated() = default;
   Emulated(const scalar::Vec& v) : scalar::Vec(v) {}

@@ -10,7 +10,7 @@
 
 namespace octavo {
 
-/// Those of this machine, but not "amx", which is "avx512fp16" with matrix tiles.
+/// Those of this machine, but not "amx", which is the one after it with matrix tiles.
 inline std::vector<std::string> isa_names() {
   std::vector<std::string> names;
   for (const std::string_view name : available_isas()) {

@@ -186,7 +186,8 @@ TEST(MatmulInteger, AnyNumberOfRows) {
 TEST(MatmulInteger, AnyNumberOfColumns) {
   for (const QuantSpec& spec : quantised_formats()) {
     const int64_t g = spec.group_size;
-    for (const int64_t cols : {g, 2 * g, 96L, 256L, 352L, 512L, 640L, 704L, 2112L, 2176L}) {
+    for (const int64_t cols :
+         {g, 2 * g, 96L, 224L, 256L, 352L, 480L, 512L, 640L, 704L, 2112L, 2176L}) {
       if (cols % g == 0) check(spec, 3, cols, SideDtype::kF16, {1, 2, 3, 4, 5});
     }
   }

@@ -7,7 +7,8 @@ namespace octavo {
 
 const Kernels& amx_kernels() {
   static const Kernels table = [] {
-    Kernels all = avx512fp16_kernels();
+    Kernels all =
+        __builtin_cpu_supports("avx512fp16") ? avx512fp16_kernels() : avx512vnni_kernels();
     all.name = "amx";
     all.split_row = split_row<amx::Tiles>;
     all.matmul_tiles = matmul_tiles<amx::Tiles>;

@@ -105,27 +105,19 @@ struct Ints {
   /// Eight blocks of two groups, of a byte per code: four codes of every group go to each of them,
   /// and with FP16 in an order from which bytes_apart makes pairs of one group. Sums over them have
   /// a group in each lane, where add_pairs32, 64 and 128 leave it.
-  [[gnu::always_inline]] static void groups_apart(Ints (&blocks)[8]) {
-    __m512i u[8];
+  /// Of four blocks each lane has half a group, and add_pairs128 is left to be done.
+  template <int kBlocks>
+  [[gnu::always_inline]] static void groups_apart(Ints (&blocks)[kBlocks]) {
+    __m512i u[kBlocks];
     apart_fours(blocks, u);
     exchange_halves(u, blocks);
-  }
-  /// Four blocks likewise, of which add_pairs128 has to add up the lanes.
-  [[gnu::always_inline]] static void groups_apart(Ints (&blocks)[4]) {
-    __m512i u[4];
-    apart_fours(blocks, u);
-    for (int i = 0; i < 4; ++i) blocks[i].v = u[i];
   }
   /// 64 codes that groups_apart moved.
   template <bool kE4m3>
   [[gnu::always_inline]] static void bytes_apart(Ints codes, Ints& first, Ints& second) {
 #if OCTAVO_FP16
-    if constexpr (kE4m3) {
-      e4m3_pairs(codes.v, first, second);
-    } else {
-      first.v = _mm512_unpacklo_epi8(codes.v, _mm512_setzero_si512());
-      second.v = _mm512_unpackhi_epi8(codes.v, _mm512_setzero_si512());
-    }
+    static_assert(kE4m3);
+    e4m3_pairs(codes.v, first, second);
 #else
     bytes<kE4m3>(codes, first, second);
 #endif
@@ -136,10 +128,7 @@ struct Ints {
     for (Ints(*half)[kBlocks] : {&first, &second}) {
       __m512i u[kBlocks];
       transpose_fours(*half, u);
-      if constexpr (kBlocks == 8) exchange_halves(u, *half);
-      if constexpr (kBlocks == 4) {
-        for (int i = 0; i < 4; ++i) (*half)[i].v = u[i];
-      }
+      exchange_halves(u, *half);
     }
 #if OCTAVO_FP16
     for (int i = 0; i < kBlocks; ++i) {  // neighbours for even and odd ones
@@ -213,11 +202,18 @@ struct Ints {
     }
   }
 
-  /// The last step of a transposition of eight rows of dwords.
-  [[gnu::always_inline]] static void exchange_halves(const __m512i (&u)[8], Ints (&rows)[8]) {
+  /// The last step of a transposition of eight rows of dwords; four need none.
+  template <int kRows>
+  [[gnu::always_inline]] static void exchange_halves(const __m512i (&u)[kRows],
+                                                     Ints (&rows)[kRows]) {
+    static_assert(kRows == 4 || kRows == 8);
     for (int i = 0; i < 4; ++i) {
-      rows[i].v = _mm512_shuffle_i32x4(u[i], u[i + 4], 0x88);
-      rows[i + 4].v = _mm512_shuffle_i32x4(u[i], u[i + 4], 0xdd);
+      if constexpr (kRows == 4) {
+        rows[i].v = u[i];
+      } else {
+        rows[i].v = _mm512_shuffle_i32x4(u[i], u[i + 4], 0x88);
+        rows[i + 4].v = _mm512_shuffle_i32x4(u[i], u[i + 4], 0xdd);
+      }
     }
   }
 
@@ -244,7 +240,7 @@ struct Ints {
     const __mmask64 normal = _mm512_test_epi8_mask(bytes, _mm512_set1_epi8(0x78));
     const __m512i low = _mm512_gf2p8affine_epi64_epi8(bytes, _mm512_set1_epi64(kHalfLow), 0);
     const __m512i fields = _mm512_gf2p8affine_epi64_epi8(bytes, _mm512_set1_epi64(kHalfHigh), 0);
-    // What is left of a subnormal number is its last bit, far below 1.
+    // What is left of a subnormal number is its last bit, positive and far below 1.
     const __m512i high = _mm512_maskz_add_epi8(normal, fields, _mm512_set1_epi8(13 << 2));
     constexpr int kFloor = _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC;
     const __m512i even = _mm512_unpacklo_epi8(low, high), odd = _mm512_unpackhi_epi8(low, high);
