@@ -298,17 +298,15 @@ void matmul_fused(const MatrixView& m, int64_t row_begin, int64_t row_end, const
 }
 
 /// One token: as many rows at a time as StreamTuning says, but four only where a vector is one
-/// register and rows are read chunk by chunk (by blocks two are as fast), and at least two where
-/// weights have to be decoded. Otherwise, and for more tokens, inputs that fill more than half of a
-/// first-level cache of 32 KiB are read once for four rows, if there are registers for the sums,
-/// and else one row after the other is the better stream.
+/// register, and at least two where weights have to be decoded. Otherwise, and for more tokens,
+/// inputs that fill more than half of a first-level cache of 32 KiB are read once for four rows, if
+/// there are registers for the sums, and else one row after the other is the better stream.
 template <class V, class Format, int kTokens>
 void matmul_few(const MatrixView& m, int64_t row_begin, int64_t row_end, const float* const* x,
                 float* const* y, float* scratch) {
   if constexpr (kTokens == 1) {
-    constexpr bool kBlocks = HasBlocks<V, Format> || kHasMxfp8Blocks<V, Format>;
     const int rows = stream_tuning.rows_together;
-    if constexpr (V::kParts == 1 && !kBlocks) {
+    if constexpr (V::kParts == 1) {
       if (rows == 4) return matmul_fused<V, Format, 4, 1>(m, row_begin, row_end, x, y, scratch);
     }
     if (m.format == MatrixFormat::kQuantised || rows == 2) {
