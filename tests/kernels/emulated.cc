@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <type_traits>
-#include <utility>
 
 namespace octavo {
 namespace {
@@ -20,12 +19,6 @@ struct GroupInts : scalar::Ints {
   friend GroupInts operator+(GroupInts a, const GroupInts& b) {
     for (int i = 0; i < 16; ++i) a.lane[i] += b.lane[i];
     return a;
-  }
-
-  static void transpose(GroupInts (&rows)[16]) {
-    for (int i = 0; i < 16; ++i) {
-      for (int j = 0; j < i; ++j) std::swap(rows[i].lane[j], rows[j].lane[i]);
-    }
   }
 
   template <int kBlocks>

@@ -70,7 +70,7 @@ struct Ints {
   /// rows[i] lane j becomes rows[j] lane i.
   [[gnu::always_inline]] static void transpose(Ints (&rows)[16]) {
     __m512i u[16];
-    transpose_fours(rows, u);
+    transpose_fours<32>(rows, u);
     for (int c = 0; c < 4; ++c) {
       const __m512i a = _mm512_shuffle_i32x4(u[c], u[c + 4], 0x88);       // L 0, 2 of r 0, 1
       const __m512i b = _mm512_shuffle_i32x4(u[c], u[c + 4], 0xdd);       // L 1, 3
@@ -109,7 +109,7 @@ struct Ints {
   template <int kBlocks>
   [[gnu::always_inline]] static void groups_apart(Ints (&blocks)[kBlocks]) {
     __m512i u[kBlocks];
-    apart_fours(blocks, u);
+    transpose_fours<OCTAVO_FP16 ? 16 : 32>(blocks, u);
     exchange_halves(u, blocks);
   }
   /// 64 codes that groups_apart moved.
@@ -127,7 +127,7 @@ struct Ints {
   [[gnu::always_inline]] static void inputs_apart(Ints (&first)[kBlocks], Ints (&second)[kBlocks]) {
     for (Ints(*half)[kBlocks] : {&first, &second}) {
       __m512i u[kBlocks];
-      transpose_fours(*half, u);
+      transpose_fours<32>(*half, u);
       exchange_halves(u, *half);
     }
 #if OCTAVO_FP16
@@ -185,20 +185,34 @@ struct Ints {
   }
 
  private:
-  /// u[4 r + c], 128-bit lane L: column 4 L + c of rows 4 r to 4 r + 3.
-  template <int kRows>
+  template <int kBits>
+  static __m512i unpack_low(__m512i a, __m512i b) {
+    if constexpr (kBits == 16) return _mm512_unpacklo_epi16(a, b);
+    if constexpr (kBits == 32) return _mm512_unpacklo_epi32(a, b);
+    if constexpr (kBits == 64) return _mm512_unpacklo_epi64(a, b);
+  }
+  template <int kBits>
+  static __m512i unpack_high(__m512i a, __m512i b) {
+    if constexpr (kBits == 16) return _mm512_unpackhi_epi16(a, b);
+    if constexpr (kBits == 32) return _mm512_unpackhi_epi32(a, b);
+    if constexpr (kBits == 64) return _mm512_unpackhi_epi64(a, b);
+  }
+
+  /// u[4 r + c], 128-bit lane L: column 4 L + c of rows 4 r to 4 r + 3. With kBits = 16 a column is
+  /// two words w' w, and four w come before four w'.
+  template <int kBits, int kRows>
   [[gnu::always_inline]] static void transpose_fours(const Ints (&rows)[kRows],
                                                      __m512i (&u)[kRows]) {
     __m512i t[kRows];
     for (int i = 0; i < kRows; i += 2) {
-      t[i] = _mm512_unpacklo_epi32(rows[i].v, rows[i + 1].v);
-      t[i + 1] = _mm512_unpackhi_epi32(rows[i].v, rows[i + 1].v);
+      t[i] = unpack_low<kBits>(rows[i].v, rows[i + 1].v);
+      t[i + 1] = unpack_high<kBits>(rows[i].v, rows[i + 1].v);
     }
     for (int i = 0; i < kRows; i += 4) {
-      u[i] = _mm512_unpacklo_epi64(t[i], t[i + 2]);
-      u[i + 1] = _mm512_unpackhi_epi64(t[i], t[i + 2]);
-      u[i + 2] = _mm512_unpacklo_epi64(t[i + 1], t[i + 3]);
-      u[i + 3] = _mm512_unpackhi_epi64(t[i + 1], t[i + 3]);
+      u[i] = unpack_low<2 * kBits>(t[i], t[i + 2]);
+      u[i + 1] = unpack_high<2 * kBits>(t[i], t[i + 2]);
+      u[i + 2] = unpack_low<2 * kBits>(t[i + 1], t[i + 3]);
+      u[i + 3] = unpack_high<2 * kBits>(t[i + 1], t[i + 3]);
     }
   }
 
@@ -218,22 +232,6 @@ struct Ints {
   }
 
 #if OCTAVO_FP16
-  /// As transpose_fours, of dwords w' w, but in each 128 bits four w before four w'.
-  template <int kRows>
-  [[gnu::always_inline]] static void apart_fours(const Ints (&rows)[kRows], __m512i (&u)[kRows]) {
-    __m512i t[kRows];
-    for (int i = 0; i < kRows; i += 2) {
-      t[i] = _mm512_unpacklo_epi16(rows[i].v, rows[i + 1].v);
-      t[i + 1] = _mm512_unpackhi_epi16(rows[i].v, rows[i + 1].v);
-    }
-    for (int i = 0; i < kRows; i += 4) {
-      u[i] = _mm512_unpacklo_epi32(t[i], t[i + 2]);
-      u[i + 1] = _mm512_unpackhi_epi32(t[i], t[i + 2]);
-      u[i + 2] = _mm512_unpacklo_epi32(t[i + 1], t[i + 3]);
-      u[i + 3] = _mm512_unpackhi_epi32(t[i + 1], t[i + 3]);
-    }
-  }
-
   /// As e4m3; first and second take eight codes by turns. E4M3's fields lie as in FP16, whose
   /// exponent here is that of 32 * value.
   [[gnu::always_inline]] static void e4m3_pairs(__m512i bytes, Ints& first, Ints& second) {
@@ -254,11 +252,6 @@ struct Ints {
     e4m3_pairs(_mm512_shuffle_epi8(bytes, evens_first), first, second);
   }
 #else
-  template <int kRows>
-  [[gnu::always_inline]] static void apart_fours(const Ints (&rows)[kRows], __m512i (&u)[kRows]) {
-    transpose_fours(rows, u);
-  }
-
   static void e4m3(__m512i bytes, Ints& first, Ints& second) {
     // 001 mmm 00 is the significand in the high byte of (8 + m) * 2^10, which the exponent shifts
     // down by 15 - e.

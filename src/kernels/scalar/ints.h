@@ -87,7 +87,8 @@ struct Ints {
   }
 
   /// rows[i] lane j becomes rows[j] lane i.
-  static void transpose(Ints (&rows)[16]) {
+  template <class T>
+  static void transpose(T (&rows)[16]) {
     for (int i = 0; i < 16; ++i) {
       for (int j = 0; j < i; ++j) std::swap(rows[i].lane[j], rows[j].lane[i]);
     }
