@@ -45,11 +45,13 @@ constexpr int kStepBlocks = F::kHalfGroups ? 4 : 8;
 /// for formats whose codes are bytes: they are then moved once, and not the sums of every token.
 template <class V, class F, int kTokens>
 constexpr bool kGroupsApart =
-    (kTokens > 1 && kByteCodes<F> && !F::kHalfGroups) &&
-    requires(typename V::Ints (&blocks)[8]) { V::Ints::groups_apart(blocks); };
+    (kTokens > 1 && kByteCodes<F> && !F::kHalfGroups) && requires { V::Ints::kBlocksApart; };
 
-/// Blocks of a step of such a format.
+/// Blocks of a step of such a format. An instruction set moves those of a whole step or of half a
+/// one together; of half a step each lane has half a group, and add_pairs128 is left to be done.
 constexpr int kWholeStep = 2 * kHalfStep;
+template <class V>
+constexpr bool kWholeApart = V::Ints::kBlocksApart == kWholeStep;
 
 /// The codes of blocks [b, b + kBlocks) of a row of inputs in that order, for each block the first
 /// and the second half, `stride` blocks from one to the next. Those past the row's end are zero.
@@ -75,8 +77,10 @@ template <class V>
 void set_inputs_apart(const IntegerRow& x, int64_t blocks, int64_t whole, int64_t stride,
                       int16_t* out) {
   int64_t b = 0;
-  for (; b + kWholeStep <= whole; b += kWholeStep) {
-    set_step_apart<V, kWholeStep>(x, b, blocks, stride, out);
+  if constexpr (kWholeApart<V>) {
+    for (; b + kWholeStep <= whole; b += kWholeStep) {
+      set_step_apart<V, kWholeStep>(x, b, blocks, stride, out);
+    }
   }
   for (; b < blocks; b += kHalfStep) set_step_apart<V, kHalfStep>(x, b, blocks, stride, out);
 }
@@ -101,9 +105,14 @@ struct RowSums {
     if constexpr (kGroupsApart<V, F, kTokens>) {
       static_assert(kStepBlocks<F> == kWholeStep);
       F::prefetch(tuning, row, b, kWholeStep);
-      Ints codes[kWholeStep];
-      for (int i = 0; i < kWholeStep; ++i) codes[i] = load_codes(b + i);
-      sums_apart(b, codes, out);
+      if constexpr (kWholeApart<V>) {
+        whole_sums<kWholeStep>(b, out);
+      } else {
+        Ints left[kTokens], right[kTokens];
+        whole_sums<kHalfStep>(b, left);
+        whole_sums<kHalfStep>(b + kHalfStep, right);
+        add<kWholeStep>(left, right, out);
+      }
     } else {
       sums<kStepBlocks<F>>(b, out);
     }
@@ -160,6 +169,14 @@ struct RowSums {
     return Ints::load(row.weight + b * kIntegerBlock);
   }
 
+  /// Sums over the whole blocks [b, b + kBlocks).
+  template <int kBlocks>
+  [[gnu::always_inline]] void whole_sums(int64_t b, Ints* out) const {
+    Ints codes[kBlocks];
+    for (int i = 0; i < kBlocks; ++i) codes[i] = load_codes(b + i);
+    sums_apart(b, codes, out);
+  }
+
   /// Sums over blocks [b, b + kHalfStep), which may be short or lie past the row's end.
   [[gnu::always_inline]] void half_sums(int64_t b, Ints* out) const {
     Ints codes[kHalfStep];
@@ -177,22 +194,38 @@ struct RowSums {
 
   template <int kBlocks>
   [[gnu::always_inline]] void sums_apart(int64_t b, Ints (&codes)[kBlocks], Ints* out) const {
-    Ints::groups_apart(codes);
-    Ints more[kTokens];  // a chain of sums each for both halves
+    const int16_t* inputs = apart + b * kTokens * kIntegerBlock;
+    if constexpr (requires { typename Ints::Half; }) {  // one after the other: registers are few
+      typename Ints::Half low[kBlocks], high[kBlocks], sums[kTokens];
+      for (int i = 0; i < kBlocks; ++i) {
+        low[i] = codes[i].low_half();
+        high[i] = codes[i].high_half();
+      }
+      constexpr int kHalfWords = 16;
+      part_sums(inputs, low, sums);
+      for (int t = 0; t < kTokens; ++t) out[t].set_low(sums[t]);
+      part_sums(inputs + kHalfWords, high, sums);
+      for (int t = 0; t < kTokens; ++t) out[t].set_high(sums[t]);
+    } else {
+      part_sums(inputs, codes, out);
+    }
+  }
+
+  /// `Part`: vectors, or the low or high half of each.
+  template <class Part, int kBlocks>
+  [[gnu::always_inline]] static void part_sums(const int16_t* inputs, Part (&codes)[kBlocks],
+                                               Part* out) {
+    Part::groups_apart(codes);
+    Part more[kTokens];
+    for (int t = 0; t < kTokens; ++t) out[t] = more[t] = Part::zero();
 #pragma GCC unroll 8
     for (int i = 0; i < kBlocks; ++i) {
-      Ints first, second;
-      Ints::template bytes_apart<F::kE4m3>(codes[i], first, second);
+      Part first, second;
+      Part::template bytes_apart<F::kE4m3>(codes[i], first, second);
 #pragma GCC unroll 4
       for (int t = 0; t < kTokens; ++t) {
-        const int16_t* inputs = apart + ((b + i) * kTokens + t) * kIntegerBlock;
-        if (i == 0) {
-          out[t] = Ints::product(first, Ints::load(inputs));
-          more[t] = Ints::product(second, Ints::load(inputs + 32));
-        } else {
-          out[t] = Ints::dot_in_order(out[t], first, Ints::load(inputs));
-          more[t] = Ints::dot_in_order(more[t], second, Ints::load(inputs + 32));
-        }
+        const int16_t* x = inputs + (i * kTokens + t) * kIntegerBlock;
+        Part::add_products(out[t], more[t], first, Part::load(x), second, Part::load(x + 32));
       }
     }
     for (int t = 0; t < kTokens; ++t) out[t] = out[t] + more[t];

@@ -20,11 +20,11 @@ inline constexpr int64_t next_tile(int64_t left, int64_t most) {
   return (left + tiles - 1) / tiles;
 }
 
-/// Floats from one row to the next, of a panel or of inputs: rows a multiple of 4 KiB apart would
-/// share the few lines of one set of the first-level cache. Half of that and a line more: blocks of
-/// 2.5 KiB of one row and the next then overlap little in it.
+/// Floats from one row to the next, of a panel or of inputs. An odd number of KiB: blocks of 2.75 KiB
+/// of four rows then lie evenly over a way of the first-level cache, 4 KiB, where rows a multiple of
+/// that apart share a few of its lines. Short rows do so one behind the other.
 inline constexpr int64_t stride_of(int64_t cols) {
-  return cols % 1024 == 0 ? cols + 512 + 16 : cols;
+  return cols <= 1024 ? cols : cols + (768 - cols % 512) % 512;
 }
 
 // In integers: rows whose partial sums are added up together, one row per lane.

@@ -16,11 +16,14 @@ namespace {
 struct GroupInts : scalar::Ints {
   GroupInts() = default;
   GroupInts(const scalar::Ints& v) : scalar::Ints(v) {}
+  static GroupInts load(const void* p) { return scalar::Ints::load(p); }
+  static GroupInts zero() { return scalar::Ints::zero(); }
   friend GroupInts operator+(GroupInts a, const GroupInts& b) {
     for (int i = 0; i < 16; ++i) a.lane[i] += b.lane[i];
     return a;
   }
 
+  static constexpr int kBlocksApart = 8;
   template <int kBlocks>
   static void groups_apart(GroupInts (&blocks)[kBlocks]) {
     GroupInts moved[kBlocks];
@@ -36,12 +39,18 @@ struct GroupInts : scalar::Ints {
   }
 
   template <bool kE4m3>
-  static void bytes_apart(GroupInts codes, scalar::Ints& first, scalar::Ints& second) {
+  static void bytes_apart(GroupInts codes, GroupInts& first, GroupInts& second) {
     uint8_t bytes[64], ordered[64];
     codes.store(bytes);
     for (int i = 0; i < 64; ++i) ordered[i] = bytes[pair_element(i)];
     if constexpr (kE4m3) e4m3(ordered, first, second);
     if constexpr (!kE4m3) scalar::Ints::codes<8>(ordered, first, second);
+  }
+
+  static void add_products(GroupInts& sum, GroupInts& more, GroupInts a, GroupInts x, GroupInts b,
+                           GroupInts y) {
+    sum = dot(sum, a, x);
+    more = dot(more, b, y);
   }
 
   template <int kBlocks>

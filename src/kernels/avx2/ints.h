@@ -102,6 +102,61 @@ struct Ints {
     e4m3(load256(p + 32), first.high, second.high);
   }
 
+  static constexpr int kBlocksApart = 4;
+  /// One of both registers.
+  struct Half {
+    __m256i v;
+
+    static Half zero() { return {_mm256_setzero_si256()}; }
+    static Half load(const void* p) { return {load256(static_cast<const uint8_t*>(p))}; }
+    friend Half operator+(Half a, Half b) { return {_mm256_add_epi32(a.v, b.v)}; }
+
+    /// One half each of four blocks, which is a group, of a byte per code: lane 4 i + r of each has
+    /// four codes of block r, in an order from which bytes_apart makes pairs of one group.
+    [[gnu::always_inline]] static void groups_apart(Half (&blocks)[4]) {
+      transpose_fours<16>(blocks[0].v, blocks[1].v, blocks[2].v, blocks[3].v);
+    }
+    template <bool kE4m3>
+    [[gnu::always_inline]] static void bytes_apart(Half codes, Half& first, Half& second) {
+      bytes<kE4m3>(codes.v, first.v, second.v);
+    }
+    /// Adds a * x and b * y to two sums, or to one of them, where adding takes an instruction of
+    /// its own and what waits for it is but that.
+    static void add_products(Half& sum, [[maybe_unused]] Half& more, Half a, Half x, Half b,
+                             Half y) {
+#if defined(__AVXVNNI__)
+      sum.v = _mm256_dpwssd_avx_epi32(sum.v, a.v, x.v);
+      more.v = _mm256_dpwssd_avx_epi32(more.v, b.v, y.v);
+#else
+      __m256i both = _mm256_add_epi32(_mm256_madd_epi16(a.v, x.v), _mm256_madd_epi16(b.v, y.v));
+      asm("" : "+x"(both));  // see dot_in_order
+      sum.v = _mm256_add_epi32(sum.v, both);
+      asm("" : "+x"(sum.v));
+#endif
+    }
+  };
+  Half low_half() const { return {low}; }
+  Half high_half() const { return {high}; }
+  void set_low(Half half) { low = half.v; }
+  void set_high(Half half) { high = half.v; }
+
+  /// The halves of four blocks of 16-bit inputs, to be multiplied with what bytes_apart gives.
+  [[gnu::always_inline]] static void inputs_apart(Ints (&first)[4], Ints (&second)[4]) {
+    const auto transpose_halves = [](Ints(&v)[4]) {
+      transpose_fours<32>(v[0].low, v[1].low, v[2].low, v[3].low);
+      transpose_fours<32>(v[0].high, v[1].high, v[2].high, v[3].high);
+    };
+    transpose_halves(first);
+    transpose_halves(second);
+    // Of pairs 0 to 7 of a run of 16, the first halves have 0 to 3; now the even ones.
+    const Ints pairs[] = {first[0],  first[1],  first[2],  first[3],
+                          second[0], second[1], second[2], second[3]};
+    for (int i = 0; i < 4; ++i) {
+      first[i] = pairs[2 * i];
+      second[i] = pairs[2 * i + 1];
+    }
+  }
+
   /// 16 blocks of a byte per code, as pairs: store(i, v) for i < 32, where lane r of v holds pair i
   /// of block r. Transposed while still bytes: half as many registers as 16-bit codes.
   template <bool kE4m3, class Store>
@@ -134,21 +189,34 @@ struct Ints {
     return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
   }
 
+  /// Within each half of 128 bits: column i of rows 0 to 3, in this order, takes the place of row
+  /// i. With kBits = 16 a column is two words w' w, and four w come before four w'.
+  template <int kBits>
+  static void transpose_fours(__m256i& r0, __m256i& r1, __m256i& r2, __m256i& r3) {
+    if constexpr (kBits == 16) {
+      const __m256i a = _mm256_unpacklo_epi16(r0, r1), b = _mm256_unpackhi_epi16(r0, r1);
+      const __m256i c = _mm256_unpacklo_epi16(r2, r3), d = _mm256_unpackhi_epi16(r2, r3);
+      r0 = _mm256_unpacklo_epi32(a, c);
+      r1 = _mm256_unpackhi_epi32(a, c);
+      r2 = _mm256_unpacklo_epi32(b, d);
+      r3 = _mm256_unpackhi_epi32(b, d);
+    } else {
+      const __m256i a = _mm256_unpacklo_epi32(r0, r1), b = _mm256_unpackhi_epi32(r0, r1);
+      const __m256i c = _mm256_unpacklo_epi32(r2, r3), d = _mm256_unpackhi_epi32(r2, r3);
+      r0 = _mm256_unpacklo_epi64(a, c);
+      r1 = _mm256_unpackhi_epi64(a, c);
+      r2 = _mm256_unpacklo_epi64(b, d);
+      r3 = _mm256_unpackhi_epi64(b, d);
+    }
+  }
+
   static void transpose8(__m256i (&r)[8]) {
-    __m256i t[8], u[8];
-    for (int i = 0; i < 8; i += 2) {
-      t[i] = _mm256_unpacklo_epi32(r[i], r[i + 1]);
-      t[i + 1] = _mm256_unpackhi_epi32(r[i], r[i + 1]);
-    }
-    for (int i = 0; i < 8; i += 4) {
-      u[i] = _mm256_unpacklo_epi64(t[i], t[i + 2]);
-      u[i + 1] = _mm256_unpackhi_epi64(t[i], t[i + 2]);
-      u[i + 2] = _mm256_unpacklo_epi64(t[i + 1], t[i + 3]);
-      u[i + 3] = _mm256_unpackhi_epi64(t[i + 1], t[i + 3]);
-    }
-    for (int c = 0; c < 4; ++c) {
-      r[c] = _mm256_permute2x128_si256(u[c], u[c + 4], 0x20);
-      r[c + 4] = _mm256_permute2x128_si256(u[c], u[c + 4], 0x31);
+    transpose_fours<32>(r[0], r[1], r[2], r[3]);
+    transpose_fours<32>(r[4], r[5], r[6], r[7]);
+    for (int i = 0; i < 4; ++i) {
+      const __m256i upper = r[i], lower = r[i + 4];
+      r[i] = _mm256_permute2x128_si256(upper, lower, 0x20);
+      r[i + 4] = _mm256_permute2x128_si256(upper, lower, 0x31);
     }
   }
 
@@ -190,6 +258,16 @@ struct Ints {
                                 _mm256_unpackhi_epi8(power_low, power_high));
   }
 
+  /// 32 codes of a byte each.
+  template <bool kE4m3>
+  static void bytes(__m256i codes, __m256i& first, __m256i& second) {
+    if constexpr (kE4m3) {
+      e4m3(codes, first, second);
+    } else {
+      widen(codes, first, second);
+    }
+  }
+
   /// Unsigned bytes as 16 bits each.
   static void widen(__m256i bytes, __m256i& first, __m256i& second) {
     const __m256i zero = _mm256_setzero_si256();
@@ -207,18 +285,10 @@ struct Ints {
       };
       r[i] = _mm256_inserti128_si256(_mm256_castsi128_si256(at(i)), at(i + 4), 1);
     }
-    const __m256i a = _mm256_unpacklo_epi32(r[0], r[1]), b = _mm256_unpackhi_epi32(r[0], r[1]);
-    const __m256i c = _mm256_unpacklo_epi32(r[2], r[3]), d = _mm256_unpackhi_epi32(r[2], r[3]);
-    // Four codes of eight blocks each.
-    const __m256i quads[4] = {_mm256_unpacklo_epi64(a, c), _mm256_unpackhi_epi64(a, c),
-                              _mm256_unpacklo_epi64(b, d), _mm256_unpackhi_epi64(b, d)};
-    for (int i = 0; i < 4; ++i) {
+    transpose_fours<32>(r[0], r[1], r[2], r[3]);
+    for (int i = 0; i < 4; ++i) {  // four codes of eight blocks each
       __m256i first, second;
-      if constexpr (kE4m3) {
-        e4m3(quads[i], first, second);
-      } else {
-        widen(quads[i], first, second);
-      }
+      bytes<kE4m3>(r[i], first, second);
       const __m256 x = _mm256_castsi256_ps(first), y = _mm256_castsi256_ps(second);
       pairs[2 * i] = _mm256_castps_si256(_mm256_shuffle_ps(x, y, 0x88));
       pairs[2 * i + 1] = _mm256_castps_si256(_mm256_shuffle_ps(x, y, 0xdd));

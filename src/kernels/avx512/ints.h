@@ -106,6 +106,7 @@ struct Ints {
   /// and with FP16 in an order from which bytes_apart makes pairs of one group. Sums over them have
   /// a group in each lane, where add_pairs32, 64 and 128 leave it.
   /// Of four blocks each lane has half a group, and add_pairs128 is left to be done.
+  static constexpr int kBlocksApart = 8;
   template <int kBlocks>
   [[gnu::always_inline]] static void groups_apart(Ints (&blocks)[kBlocks]) {
     __m512i u[kBlocks];
@@ -137,6 +138,12 @@ struct Ints {
       second[i].v = _mm512_mask_blend_epi16(0xaaaaaaaa, _mm512_srli_epi32(even, 16), odd);
     }
 #endif
+  }
+
+  /// Adds a * x to one sum and b * y to another, so that neither waits for the other.
+  static void add_products(Ints& sum, Ints& more, Ints a, Ints x, Ints b, Ints y) {
+    sum = dot_in_order(sum, a, x);
+    more = dot_in_order(more, b, y);
   }
 
   /// 16 blocks of a byte per code, as pairs: store(i, v) for i < 32, where lane r of v holds pair i
