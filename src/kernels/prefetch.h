@@ -11,8 +11,9 @@ struct StreamTuning {
   /// Bytes by which streams of weights are asked for ahead: about what the core reads in the time
   /// of one access.
   int64_t prefetch_near;
-  /// The same for a second prefetch, into the second cache only; 0: none. It helps Intel's CPUs; on
-  /// AMD's it takes up what the first one needs.
+  /// The same for a second prefetch, into the second cache only; 0: none. It helps Intel's CPUs and
+  /// Zen 4, where the first cache has too few buffers to wait for the memory. On Zen 5, when last
+  /// measured, it took up what the first one needs.
   int64_t prefetch_far;
   /// Rows of an f32 product read side by side for one token: 1, 2 or 4 (matmul_few has the limits).
   /// The sums of one row wait for each other, 4 cycles per 16 weights; where the memory is faster
