@@ -14,7 +14,7 @@ namespace octavo {
 namespace {
 
 /// A block of weights that the tiles of tokens read again and again, measured: where a vector is
-/// one register the second-level cache keeps up with a whole panel, elsewhere 4 rows of 2.5 KiB
+/// one register the second-level cache keeps up with a whole panel, elsewhere 4 rows of 2.75 KiB
 /// stay in the first.
 template <class V>
 struct WeightBlock {
@@ -175,8 +175,9 @@ template <class V, int kRows, int kTokens>
       Part inputs[kTokens];
       for (int t = 0; t < kTokens; ++t) inputs[t] = V::load_part(x[t] + c);
       // The first part brings the lines of the inputs from the second-level cache, about as fast as
-      // it gives them. While the second waits for none, those of one token of the next tile come.
-      if (V::kParts > 1 && p == 1) __builtin_prefetch(next + c, 0, 3);
+      // it gives them. The second finds them in the first-level one: meanwhile those of one token
+      // of the next tile come. Of two tokens it was slower (Zen 4).
+      if (p == 1) __builtin_prefetch(next + c, 0, 3);
       for (int r = 0; r < kRows; ++r) {
         const Part weights = V::load_part(rows + r * stride + c);
         for (int t = 0; t < kTokens; ++t) {

@@ -72,7 +72,7 @@ void set_step_apart(const IntegerRow& x, int64_t b, int64_t blocks, int64_t stri
   }
 }
 
-/// The same for a row: steps of whole blocks, which are `whole`, then half steps.
+/// The same for a row: whole steps, if any, of whole blocks, which are `whole`, then half steps.
 template <class V>
 void set_inputs_apart(const IntegerRow& x, int64_t blocks, int64_t whole, int64_t stride,
                       int16_t* out) {
@@ -108,6 +108,7 @@ struct RowSums {
       if constexpr (kWholeApart<V>) {
         whole_sums<kWholeStep>(b, out);
       } else {
+        static_assert(Ints::kBlocksApart == kHalfStep);
         Ints left[kTokens], right[kTokens];
         whole_sums<kHalfStep>(b, left);
         whole_sums<kHalfStep>(b + kHalfStep, right);

@@ -20,11 +20,11 @@ inline constexpr int64_t next_tile(int64_t left, int64_t most) {
   return (left + tiles - 1) / tiles;
 }
 
-/// Floats from one row to the next, of a panel or of inputs. An odd number of KiB: blocks of 2.75 KiB
-/// of four rows then lie evenly over a way of the first-level cache, 4 KiB, where rows a multiple of
-/// that apart share a few of its lines. Short rows do so one behind the other.
+/// Floats from one row to the next, of a panel or of inputs. An odd number of KiB: blocks of
+/// 2.75 KiB of four rows then lie evenly over a way of the first-level cache, 4 KiB, where rows a
+/// multiple of that apart share a few of its lines. Shorter rows need not.
 inline constexpr int64_t stride_of(int64_t cols) {
-  return cols <= 1024 ? cols : cols + (768 - cols % 512) % 512;
+  return cols < 1024 ? cols : cols + (768 - cols % 512) % 512;
 }
 
 // In integers: rows whose partial sums are added up together, one row per lane.

@@ -7,11 +7,15 @@
 
 #include "../temp_folder.h"
 #include "engine/sequence.h"
+#include "kernels/panel_sizes.h"
 #include "synth/shapes.h"
 #include "synth/synth.h"
 
 namespace octavo {
 namespace {
+
+static_assert(stride_of(1024) > 1024 && stride_of(2048) > 2048 && stride_of(4096) > 4096 &&
+              stride_of(8192) > 8192);
 
 /// One sliding and one full layer with the heads of 26B-A4B, 4096 and 8192 wide together, between
 /// residuals of 1024; few tokens and experts, so that it is made in a moment.

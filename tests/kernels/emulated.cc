@@ -23,7 +23,7 @@ struct GroupInts : scalar::Ints {
     return a;
   }
 
-  static constexpr int kBlocksApart = 8;
+  static constexpr int kBlocksApart = 8;  // see matmul_integer_rows.h
   template <int kBlocks>
   static void groups_apart(GroupInts (&blocks)[kBlocks]) {
     GroupInts moved[kBlocks];

@@ -135,8 +135,10 @@ TEST(Matmul, DensePanels) {
     check_panels(dense_sample(MatrixFormat::kBF16, 19, cols), 8);
   }
   // More than one block of columns and more tokens than are summed up at once.
-  for (const int64_t tokens : {49, 100}) {
-    check_panels(dense_sample(MatrixFormat::kBF16, 19, 2100), tokens);
+  for (const int64_t cols : {2100, 2117}) {  // blocks of one width, and of two
+    for (const int64_t tokens : {49, 100}) {
+      check_panels(dense_sample(MatrixFormat::kBF16, 19, cols), tokens);
+    }
   }
 }
 

@@ -102,8 +102,9 @@ struct Ints {
     e4m3(load256(p + 32), first.high, second.high);
   }
 
+  /// Blocks that groups_apart takes, see matmul_integer_rows.h.
   static constexpr int kBlocksApart = 4;
-  /// One of both registers.
+  /// Either of the two registers.
   struct Half {
     __m256i v;
 
@@ -111,8 +112,9 @@ struct Ints {
     static Half load(const void* p) { return {load256(static_cast<const uint8_t*>(p))}; }
     friend Half operator+(Half a, Half b) { return {_mm256_add_epi32(a.v, b.v)}; }
 
-    /// One half each of four blocks, which is a group, of a byte per code: lane 4 i + r of each has
-    /// four codes of block r, in an order from which bytes_apart makes pairs of one group.
+    /// One half each of four blocks, which is a group, of a byte per code: four codes of every
+    /// group go to each of them, in an order from which bytes_apart makes pairs of one group. Sums
+    /// over all four have half a group in each lane: lane 4 i + r is of block r.
     [[gnu::always_inline]] static void groups_apart(Half (&blocks)[4]) {
       transpose_fours<16>(blocks[0].v, blocks[1].v, blocks[2].v, blocks[3].v);
     }
@@ -120,8 +122,8 @@ struct Ints {
     [[gnu::always_inline]] static void bytes_apart(Half codes, Half& first, Half& second) {
       bytes<kE4m3>(codes.v, first.v, second.v);
     }
-    /// Adds a * x and b * y to two sums, or to one of them, where adding takes an instruction of
-    /// its own and what waits for it is but that.
+    /// Adds a * x to one sum and b * y to another or, where a product and its sum are two
+    /// instructions, both to the first: what waits for it is then one addition.
     static void add_products(Half& sum, [[maybe_unused]] Half& more, Half a, Half x, Half b,
                              Half y) {
 #if defined(__AVXVNNI__)

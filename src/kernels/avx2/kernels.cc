@@ -8,6 +8,7 @@
 
 namespace octavo {
 
+static_assert(kGroupsApart<avx2::Vec, IntegerMxfp8<avx2::Vec>, 4>);
 static_assert(kBytePairs<avx2::Vec, IntegerMxfp8<avx2::Vec>> &&
               kBytePairs<avx2::Vec, IntegerAffine<avx2::Vec, 8>>);
 

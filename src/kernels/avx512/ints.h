@@ -104,11 +104,12 @@ struct Ints {
     }
   }
 
+  /// Blocks that groups_apart takes at most, see matmul_integer_rows.h.
+  static constexpr int kBlocksApart = 8;
   /// Eight blocks of two groups, of a byte per code: four codes of every group go to each of them,
   /// and with FP16 in an order from which bytes_apart makes pairs of one group. Sums over them have
   /// a group in each lane, where add_pairs32, 64 and 128 leave it.
   /// Of four blocks each lane has half a group, and add_pairs128 is left to be done.
-  static constexpr int kBlocksApart = 8;
   template <int kBlocks>
   [[gnu::always_inline]] static void groups_apart(Ints (&blocks)[kBlocks]) {
     __m512i u[kBlocks];
