@@ -14,7 +14,8 @@ inline constexpr int64_t panel_rows(int64_t cols) {
   return cols <= 8192 ? 64 : cols <= 16384 ? 32 : 16;
 }
 
-/// Tokens of the next tile of `left`, at most `most` each: of one size, as a small tile is slow.
+/// Tokens of the next tile, or chunks of the next block, of `left`, at most `most` each: of one
+/// size, as a small one is slow.
 inline constexpr int64_t next_tile(int64_t left, int64_t most) {
   const int64_t tiles = (left + most - 1) / most;
   return (left + tiles - 1) / tiles;
