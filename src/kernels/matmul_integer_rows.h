@@ -199,14 +199,14 @@ struct RowSums {
     if constexpr (requires { typename Ints::Half; }) {  // one after the other: registers are few
       typename Ints::Half low[kBlocks], high[kBlocks], sums[kTokens];
       for (int i = 0; i < kBlocks; ++i) {
-        low[i] = codes[i].low_half();
-        high[i] = codes[i].high_half();
+        low[i] = {codes[i].low};
+        high[i] = {codes[i].high};
       }
       constexpr int kHalfWords = 16;
       part_sums(inputs, low, sums);
-      for (int t = 0; t < kTokens; ++t) out[t].set_low(sums[t]);
+      for (int t = 0; t < kTokens; ++t) out[t].low = sums[t].v;
       part_sums(inputs + kHalfWords, high, sums);
-      for (int t = 0; t < kTokens; ++t) out[t].set_high(sums[t]);
+      for (int t = 0; t < kTokens; ++t) out[t].high = sums[t].v;
     } else {
       part_sums(inputs, codes, out);
     }

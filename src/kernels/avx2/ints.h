@@ -137,10 +137,6 @@ struct Ints {
 #endif
     }
   };
-  Half low_half() const { return {low}; }
-  Half high_half() const { return {high}; }
-  void set_low(Half half) { low = half.v; }
-  void set_high(Half half) { high = half.v; }
 
   /// The halves of four blocks of 16-bit inputs, to be multiplied with what bytes_apart gives.
   [[gnu::always_inline]] static void inputs_apart(Ints (&first)[4], Ints (&second)[4]) {
@@ -191,25 +187,29 @@ struct Ints {
     return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
   }
 
+  template <int kBits>
+  static __m256i unpack_low(__m256i a, __m256i b) {
+    if constexpr (kBits == 16) return _mm256_unpacklo_epi16(a, b);
+    if constexpr (kBits == 32) return _mm256_unpacklo_epi32(a, b);
+    if constexpr (kBits == 64) return _mm256_unpacklo_epi64(a, b);
+  }
+  template <int kBits>
+  static __m256i unpack_high(__m256i a, __m256i b) {
+    if constexpr (kBits == 16) return _mm256_unpackhi_epi16(a, b);
+    if constexpr (kBits == 32) return _mm256_unpackhi_epi32(a, b);
+    if constexpr (kBits == 64) return _mm256_unpackhi_epi64(a, b);
+  }
+
   /// Within each half of 128 bits: column i of rows 0 to 3, in this order, takes the place of row
   /// i. With kBits = 16 a column is two words w' w, and four w come before four w'.
   template <int kBits>
   static void transpose_fours(__m256i& r0, __m256i& r1, __m256i& r2, __m256i& r3) {
-    if constexpr (kBits == 16) {
-      const __m256i a = _mm256_unpacklo_epi16(r0, r1), b = _mm256_unpackhi_epi16(r0, r1);
-      const __m256i c = _mm256_unpacklo_epi16(r2, r3), d = _mm256_unpackhi_epi16(r2, r3);
-      r0 = _mm256_unpacklo_epi32(a, c);
-      r1 = _mm256_unpackhi_epi32(a, c);
-      r2 = _mm256_unpacklo_epi32(b, d);
-      r3 = _mm256_unpackhi_epi32(b, d);
-    } else {
-      const __m256i a = _mm256_unpacklo_epi32(r0, r1), b = _mm256_unpackhi_epi32(r0, r1);
-      const __m256i c = _mm256_unpacklo_epi32(r2, r3), d = _mm256_unpackhi_epi32(r2, r3);
-      r0 = _mm256_unpacklo_epi64(a, c);
-      r1 = _mm256_unpackhi_epi64(a, c);
-      r2 = _mm256_unpacklo_epi64(b, d);
-      r3 = _mm256_unpackhi_epi64(b, d);
-    }
+    const __m256i a = unpack_low<kBits>(r0, r1), b = unpack_high<kBits>(r0, r1);
+    const __m256i c = unpack_low<kBits>(r2, r3), d = unpack_high<kBits>(r2, r3);
+    r0 = unpack_low<2 * kBits>(a, c);
+    r1 = unpack_high<2 * kBits>(a, c);
+    r2 = unpack_low<2 * kBits>(b, d);
+    r3 = unpack_high<2 * kBits>(b, d);
   }
 
   static void transpose8(__m256i (&r)[8]) {
