@@ -84,6 +84,10 @@ struct IntegerAffine : IntegerCodes<kBits, kBits == 4 || kBits == 8> {
     IntegerCodes<kBits, kBits == 4 || kBits == 8>::template with_block<kCheck>(
         row, b, [&](const uint8_t* p) { V::Ints::template codes<kBits>(p, first, second); });
   }
+  /// The codes of a block in order, a byte each.
+  [[gnu::always_inline]] static typename V::Ints bytes(const uint8_t* p) {
+    return V::Ints::template code_bytes<kBits>(p);
+  }
   static V scales(const Row& row, int64_t first, int64_t count) {
     return affine_sides<V>(row.scales, row.side, first, count);
   }

@@ -2,24 +2,19 @@
 // Part of body.h: see there, and matmul_integer.h for the sums.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 
 #include "kernels/integer_formats.h"
 #include "kernels/kernels.h"
+#include "kernels/matmul_integer_digits.h"
+#include "kernels/matmul_integer_steps.h"
 #include "kernels/panel_sizes.h"
 #include "kernels/prefetch.h"
 
 namespace octavo {
 namespace {
-
-/// The sums of 16 groups come out of the reduction in this order: lane 4 L + j.
-template <bool kHalf>
-constexpr int lane_of_group(int group) {
-  if (kHalf) return group % 4 * 4 + group / 4;  // 16 groups of 16: four blocks
-  const int block = group / 2;                  // 16 groups of 32: eight blocks
-  return (block / 4 * 2 + group % 2) * 4 + block % 4;
-}
 
 /// Which of 16 sides belongs to each lane of a step, for groups of 1 << shift sums, of which the
 /// step is part `part` of 1 << shift: index[shift][part][lane].
@@ -37,222 +32,6 @@ struct LaneSides {
   }
 };
 
-/// Blocks whose sums fill one vector of 16 groups.
-template <class F>
-constexpr int kStepBlocks = F::kHalfGroups ? 4 : 8;
-
-/// Whether several tokens are multiplied with codes of which each lane has those of its own group,
-/// for formats whose codes are bytes: they are then moved once, and not the sums of every token.
-template <class V, class F, int kTokens>
-constexpr bool kGroupsApart =
-    (kTokens > 1 && kByteCodes<F> && !F::kHalfGroups) && requires { V::Ints::kBlocksApart; };
-
-/// Blocks of a step of such a format. An instruction set moves those of a whole step or of half a
-/// one together; of half a step each lane has half a group, and add_pairs128 is left to be done.
-constexpr int kWholeStep = 2 * kHalfStep;
-template <class V>
-constexpr bool kWholeApart = V::Ints::kBlocksApart == kWholeStep;
-
-/// The codes of blocks [b, b + kBlocks) of a row of inputs in that order, for each block the first
-/// and the second half, `stride` blocks from one to the next. Those past the row's end are zero.
-template <class V, int kBlocks>
-void set_step_apart(const IntegerRow& x, int64_t b, int64_t blocks, int64_t stride, int16_t* out) {
-  using Ints = typename V::Ints;
-  Ints first[kBlocks], second[kBlocks];
-  for (int i = 0; i < kBlocks; ++i) {
-    first[i] = second[i] = Ints::zero();
-    if (b + i >= blocks) continue;
-    first[i] = Ints::load(x.codes + (b + i) * kIntegerBlock);
-    second[i] = Ints::load(x.codes + (b + i) * kIntegerBlock + 32);
-  }
-  Ints::inputs_apart(first, second);
-  for (int i = 0; i < kBlocks; ++i) {
-    first[i].store(out + (b + i) * stride * kIntegerBlock);
-    second[i].store(out + (b + i) * stride * kIntegerBlock + 32);
-  }
-}
-
-/// The same for a row: whole steps, if any, of whole blocks, which are `whole`, then half steps.
-template <class V>
-void set_inputs_apart(const IntegerRow& x, int64_t blocks, int64_t whole, int64_t stride,
-                      int16_t* out) {
-  int64_t b = 0;
-  if constexpr (kWholeApart<V>) {
-    for (; b + kWholeStep <= whole; b += kWholeStep) {
-      set_step_apart<V, kWholeStep>(x, b, blocks, stride, out);
-    }
-  }
-  for (; b < blocks; b += kHalfStep) set_step_apart<V, kHalfStep>(x, b, blocks, stride, out);
-}
-
-template <class V, class F, int kTokens>
-struct RowSums {
-  using Ints = typename V::Ints;
-  /// For one token line by line: asked for in one go, the lines of a step keep its own loads
-  /// waiting. With more tokens there is time for that (measured: 6 % faster, 3 % slower).
-  static constexpr int kPrefetchBlocks =
-      kTokens == 1 ? pieces_of_lines(F::kBlockBytes) : kStepBlocks<F>;
-  static_assert(kPrefetchBlocks <= kStepBlocks<F>);
-
-  const Row& row;
-  const IntegerRow* x;
-  const int16_t* apart;  // set_inputs_apart of the inputs
-  int64_t blocks, whole;
-  StreamTuning tuning;
-
-  /// Sums over the whole blocks [b, b + kStepBlocks).
-  [[gnu::always_inline]] void step_sums(int64_t b, Ints* out) const {
-    if constexpr (kGroupsApart<V, F, kTokens>) {
-      static_assert(kStepBlocks<F> == kWholeStep);
-      F::prefetch(tuning, row, b, kWholeStep);
-      if constexpr (kWholeApart<V>) {
-        whole_sums<kWholeStep>(b, out);
-      } else {
-        static_assert(Ints::kBlocksApart == kHalfStep);
-        Ints left[kTokens], right[kTokens];
-        whole_sums<kHalfStep>(b, left);
-        whole_sums<kHalfStep>(b + kHalfStep, right);
-        add<kWholeStep>(left, right, out);
-      }
-    } else {
-      sums<kStepBlocks<F>>(b, out);
-    }
-  }
-
-  /// The same for the blocks from b on that are left of the row.
-  [[gnu::always_inline]] void last_sums(int64_t b, Ints* out) const {
-    F::prefetch(tuning, row, b, blocks - b);
-    if constexpr (kGroupsApart<V, F, kTokens>) {
-      Ints left[kTokens], right[kTokens];
-      half_sums(b, left);
-      for (Ints& sum : right) sum = Ints::zero();
-      if (b + kHalfStep < blocks) half_sums(b + kHalfStep, right);
-      add<kWholeStep>(left, right, out);
-    } else {
-      sums_at_end<kStepBlocks<F>>(b, out);
-    }
-  }
-
-  /// Sums over the whole blocks [b, b + kBlocks) of the products of each token.
-  template <int kBlocks>
-  [[gnu::always_inline]] void sums(int64_t b, Ints* out) const {
-    if constexpr (kBlocks == kPrefetchBlocks) F::prefetch(tuning, row, b, kBlocks);
-    if constexpr (kBlocks == 1) {
-      block_sums<false>(b, out);
-    } else {
-      Ints left[kTokens], right[kTokens];
-      sums<kBlocks / 2>(b, left);
-      sums<kBlocks / 2>(b + kBlocks / 2, right);
-      add<kBlocks>(left, right, out);
-    }
-  }
-
-  /// The same where blocks may lie past the row's end, and the last one may be short or the last
-  /// bytes of a mapping.
-  template <int kBlocks>
-  void sums_at_end(int64_t b, Ints* out) const {
-    if constexpr (kBlocks == 1) {
-      block_sums<true>(b, out);
-    } else {
-      Ints left[kTokens], right[kTokens];
-      sums_at_end<kBlocks / 2>(b, left);
-      if (b + kBlocks / 2 < blocks) {
-        sums_at_end<kBlocks / 2>(b + kBlocks / 2, right);
-      } else {
-        for (Ints& sum : right) sum = Ints::zero();
-      }
-      add<kBlocks>(left, right, out);
-    }
-  }
-
- private:
-  [[gnu::always_inline]] Ints load_codes(int64_t b) const {
-    return Ints::load(row.weight + b * kIntegerBlock);
-  }
-
-  /// Sums over the whole blocks [b, b + kBlocks).
-  template <int kBlocks>
-  [[gnu::always_inline]] void whole_sums(int64_t b, Ints* out) const {
-    Ints codes[kBlocks];
-    for (int i = 0; i < kBlocks; ++i) codes[i] = load_codes(b + i);
-    sums_apart(b, codes, out);
-  }
-
-  /// Sums over blocks [b, b + kHalfStep), which may be short or lie past the row's end.
-  [[gnu::always_inline]] void half_sums(int64_t b, Ints* out) const {
-    Ints codes[kHalfStep];
-    for (int i = 0; i < kHalfStep; ++i) {
-      codes[i] = Ints::zero();
-      if (b + i < whole) {
-        codes[i] = load_codes(b + i);
-      } else if (b + i < blocks) {
-        F::template with_block<true>(row, b + i,
-                                     [&](const uint8_t* p) { codes[i] = Ints::load(p); });
-      }
-    }
-    sums_apart(b, codes, out);
-  }
-
-  template <int kBlocks>
-  [[gnu::always_inline]] void sums_apart(int64_t b, Ints (&codes)[kBlocks], Ints* out) const {
-    const int16_t* inputs = apart + b * kTokens * kIntegerBlock;
-    if constexpr (requires { typename Ints::Half; }) {  // one after the other: registers are few
-      typename Ints::Half low[kBlocks], high[kBlocks], sums[kTokens];
-      for (int i = 0; i < kBlocks; ++i) {
-        low[i] = {codes[i].low};
-        high[i] = {codes[i].high};
-      }
-      constexpr int kHalfWords = 16;
-      part_sums(inputs, low, sums);
-      for (int t = 0; t < kTokens; ++t) out[t].low = sums[t].v;
-      part_sums(inputs + kHalfWords, high, sums);
-      for (int t = 0; t < kTokens; ++t) out[t].high = sums[t].v;
-    } else {
-      part_sums(inputs, codes, out);
-    }
-  }
-
-  /// `Part`: vectors, or the low or high half of each.
-  template <class Part, int kBlocks>
-  [[gnu::always_inline]] static void part_sums(const int16_t* inputs, Part (&codes)[kBlocks],
-                                               Part* out) {
-    Part::groups_apart(codes);
-    Part more[kTokens];
-    for (int t = 0; t < kTokens; ++t) out[t] = more[t] = Part::zero();
-#pragma GCC unroll 8
-    for (int i = 0; i < kBlocks; ++i) {
-      Part first, second;
-      Part::template bytes_apart<F::kE4m3>(codes[i], first, second);
-#pragma GCC unroll 4
-      for (int t = 0; t < kTokens; ++t) {
-        const int16_t* x = inputs + (i * kTokens + t) * kIntegerBlock;
-        Part::add_products(out[t], more[t], first, Part::load(x), second, Part::load(x + 32));
-      }
-    }
-    for (int t = 0; t < kTokens; ++t) out[t] = out[t] + more[t];
-  }
-
-  template <bool kCheck>
-  [[gnu::always_inline]] void block_sums(int64_t b, Ints* out) const {
-    Ints first, second;
-    F::template load<kCheck>(row, b, first, second);
-    for (int t = 0; t < kTokens; ++t) {
-      const int16_t* codes = x[t].codes + b * kIntegerBlock;
-      const Ints half = Ints::product(first, Ints::load(codes));
-      out[t] = Ints::dot(half, second, Ints::load(codes + 32));
-    }
-  }
-
-  template <int kBlocks>
-  [[gnu::always_inline]] static void add(const Ints* left, const Ints* right, Ints* out) {
-    for (int t = 0; t < kTokens; ++t) {
-      if constexpr (kBlocks == 2) out[t] = Ints::add_pairs32(left[t], right[t]);
-      if constexpr (kBlocks == 4) out[t] = Ints::add_pairs64(left[t], right[t]);
-      if constexpr (kBlocks == 8) out[t] = Ints::add_pairs128(left[t], right[t]);
-    }
-  }
-};
-
 /// One token's side values for the row kernel: steps * 16 ordered scales, and as many sums.
 struct OrderedSides {
   const float* scales;
@@ -264,21 +43,23 @@ template <class F>
 struct SidePlan {
   SidePlan(const Row& row, int64_t groups_of_row)
       : groups(groups_of_row), shift(side_shift<F>(row)) {
-    // The last sides, if fewer than 16, are read as part of the 16 before the end. Lanes past the
-    // end hold sums of zero and may have any finite side of the row.
-    tail = groups >= 16 ? groups / 16 * 16 : groups;
-    const auto skipped = static_cast<int32_t>(tail - (groups - 16));
+    // The last sides, if fewer than 16, are read as part of the 16 before the row's end; of a row
+    // that has fewer, together with those of rows to follow. Lanes past the end hold sums of zero
+    // and take the row's last side.
+    tail = groups / 16 * 16;
+    tail_from = groups < 16 ? 0 : groups - 16;
+    const auto skipped = static_cast<int32_t>(tail - tail_from),
+               last = static_cast<int32_t>(groups - 1 - tail_from);
     for (int piece = 0; piece < 1 << shift; ++piece) {
       for (int lane = 0; lane < 16; ++lane) {
-        const int32_t side = kInOrder.index[shift][piece][lane] + skipped;
-        tail_index[piece][lane] = side < 15 ? side : 15;
+        tail_index[piece][lane] = std::min(kInOrder.index[shift][piece][lane] + skipped, last);
       }
     }
   }
 
   static constexpr LaneSides<F::kHalfGroups> kInOrder{};
   alignas(64) int32_t tail_index[4][16];
-  int64_t groups, tail;
+  int64_t groups, tail, tail_from;
   int shift;
 };
 
@@ -305,22 +86,25 @@ void order_sides(const float* values, int64_t groups, int64_t steps, float* out)
   }
 }
 
-/// The 16 partial sums of one row for kTokens tokens: partials[t * token_stride ..].
-template <class V, class F, int kTokens>
-[[gnu::always_inline]] inline void row_partials(const Row& row, const IntegerRow* x,
-                                                const int16_t* apart, const OrderedSides* sides,
-                                                const SidePlan<F>& plan, int64_t blocks,
-                                                int64_t whole, float* partials,
+/// The 16 partial sums of Sums::kRows rows, which `part` works on, for kTokens tokens: of row r and
+/// token t at partials[t * token_stride + r * 16]. `sides_left`: groups of the matrix from rows[0]
+/// on.
+template <class V, class F, int kTokens, class Sums>
+[[gnu::always_inline]] inline void row_partials(const Sums& part, const Row* rows,
+                                                const OrderedSides* sides, const SidePlan<F>& plan,
+                                                int64_t sides_left, float* partials,
                                                 int64_t token_stride) {
   using Ints = typename V::Ints;
-  constexpr int kStep = kStepBlocks<F>;
-  const RowSums<V, F, kTokens> part{row, x, apart, blocks, whole, stream_tuning};
+  constexpr int kStep = kStepBlocks<F>, kRows = Sums::kRows;
+  const int64_t blocks = part.blocks, whole = part.whole;
   const int64_t steps = (blocks + kStep - 1) / kStep;
-  V total[kTokens];
-  for (V& sum : total) sum = V::zero();
-  V scales = V::zero(), biases = V::zero();
+  V total[kRows][kTokens], scales[kRows], biases[kRows];
+  for (int r = 0; r < kRows; ++r) {
+    for (V& sum : total[r]) sum = V::zero();
+    scales[r] = biases[r] = V::zero();
+  }
   for (int64_t step = 0; step < steps; ++step) {
-    Ints sums[kTokens];
+    Ints sums[kRows * kTokens];
     const int64_t b = step * kStep;
     if (b + kStep <= whole) {
       part.step_sums(b, sums);
@@ -330,25 +114,38 @@ template <class V, class F, int kTokens>
     const int64_t piece = step & ((1 << plan.shift) - 1), first = step * 16 >> plan.shift;
     const bool in_tail = first >= plan.tail;
     if (piece == 0) {
-      const int64_t from = in_tail ? plan.groups - 16 : first;
-      scales = F::scales(row, from, plan.groups - from);
-      if constexpr (F::kBiased) biases = F::biases(row, from, plan.groups - from);
+      const int64_t from = in_tail ? plan.tail_from : first;
+      for (int r = 0; r < kRows; ++r) {
+        const int64_t left = sides_left - r * plan.groups - from;
+        scales[r] = F::scales(rows[r], from, left);
+        if constexpr (F::kBiased) biases[r] = F::biases(rows[r], from, left);
+      }
     }
     const int32_t* index =
         in_tail ? plan.tail_index[piece] : SidePlan<F>::kInOrder.index[plan.shift][piece];
-    const V scale = scales.pick(index);
+    V scale[kRows];
+    for (int r = 0; r < kRows; ++r) scale[r] = scales[r].pick(index);
     for (int t = 0; t < kTokens; ++t) {
-      total[t] =
-          V::fused(sums[t].to_float() * V::load(sides[t].scales + step * 16), scale, total[t]);
+      const V input_scale = V::load(sides[t].scales + step * 16);
+      for (int r = 0; r < kRows; ++r) {
+        const V sum = sums[r * kTokens + t].to_float() * input_scale;
+        total[r][t] = V::fused(sum, scale[r], total[r][t]);
+      }
     }
     if constexpr (F::kBiased) {
-      const V bias = biases.pick(index);
+      V bias[kRows];
+      for (int r = 0; r < kRows; ++r) bias[r] = biases[r].pick(index);
       for (int t = 0; t < kTokens; ++t) {
-        total[t] = V::fused(bias, V::load(sides[t].sums + step * 16), total[t]);
+        const V input_sum = V::load(sides[t].sums + step * 16);
+        for (int r = 0; r < kRows; ++r) {
+          total[r][t] = V::fused(bias[r], input_sum, total[r][t]);
+        }
       }
     }
   }
-  for (int t = 0; t < kTokens; ++t) total[t].store(partials + t * token_stride);
+  for (int r = 0; r < kRows; ++r) {
+    for (int t = 0; t < kTokens; ++t) total[r][t].store(partials + t * token_stride + r * 16);
+  }
 }
 
 /// The outputs of 16 rows from their partial sums.
@@ -380,25 +177,47 @@ template <class V, class F, int kTokens>
     own = sums + steps * 16;
   }
   Row row = row_of<V>(m, begin);
-  const int64_t whole = row.whole_blocks ? blocks : blocks - 1;
+  constexpr bool kDigits = kInDigits<V, F, kTokens>;
+  // Blocks to be read as they are: of digits any whole one, nothing past it is touched.
+  const int64_t whole = kDigits ? m.cols / kIntegerBlock : row.whole_blocks ? blocks : blocks - 1;
   // Side by side for the tokens: one pointer reaches the inputs of a whole step.
   auto* const apart = reinterpret_cast<int16_t*>(own);
-  if constexpr (kGroupsApart<V, F, kTokens>) {
+  if constexpr (kDigits || kGroupsApart<V, F, kTokens>) {
     for (int t = 0; t < kTokens; ++t) {
-      set_inputs_apart<V>(x[t], blocks, whole, kTokens, apart + t * kIntegerBlock);
+      set_inputs_apart<V, kDigits>(x[t], blocks, whole, kTokens, apart + t * kIntegerBlock);
     }
   }
   const SidePlan<F> plan(row, m.groups());
   const int64_t weight_bytes = m.weight_row_bytes(), side_bytes = m.side_row_bytes();
+  [[maybe_unused]] const uint8_t* const weights_end = m.weight + m.rows * weight_bytes;
   for (int64_t r = begin; r < end; r += kIntegerRows) {
     const int64_t count = end - r < kIntegerRows ? end - r : kIntegerRows;
-    for (int64_t i = 0; i < count; ++i) {
-      prefetch_sides(row, side_bytes);
-      row_partials<V, F, kTokens>(row, x, apart, sides, plan, blocks, whole, scratch + i * 16,
-                                  kTokenStride);
+    const auto go_on = [&] {
       row.weight += weight_bytes;
       row.scales += side_bytes;
       if constexpr (F::kBiased) row.biases += side_bytes;
+    };
+    if constexpr (kDigits) {
+      for (int64_t i = 0; i < count; i += 2) {
+        Row two[] = {row, row};  // of an odd number the last one twice
+        prefetch_sides(row, 2 * side_bytes);
+        go_on();
+        if (i + 1 < count) {
+          two[1] = row;
+          go_on();
+        }
+        const DigitSums<V, F, kTokens> part{two, apart, weights_end, blocks, whole, stream_tuning};
+        row_partials<V, F, kTokens>(part, two, sides, plan, (m.rows - r - i) * plan.groups,
+                                    scratch + i * 16, kTokenStride);
+      }
+    } else {
+      for (int64_t i = 0; i < count; ++i) {
+        prefetch_sides(row, side_bytes);
+        const RowSums<V, F, kTokens> part{row, x, apart, blocks, whole, stream_tuning};
+        row_partials<V, F, kTokens>(part, &row, sides, plan, (m.rows - r - i) * plan.groups,
+                                    scratch + i * 16, kTokenStride);
+        go_on();
+      }
     }
     for (int t = 0; t < kTokens; ++t) {
       float* partials = scratch + t * kTokenStride;

@@ -11,8 +11,8 @@
 namespace octavo {
 namespace {
 
-/// scalar::Ints with what AVX-512 has beyond: bytes of several blocks of which each lane has those
-/// of its own group (avx512/ints.h).
+/// scalar::Ints with what AVX-512 has beyond (avx512/ints.h): bytes of several blocks of which each
+/// lane has those of its own group, and products of bytes.
 struct GroupInts : scalar::Ints {
   GroupInts() = default;
   GroupInts(const scalar::Ints& v) : scalar::Ints(v) {}
@@ -66,6 +66,45 @@ struct GroupInts : scalar::Ints {
     groups_apart(first);
     groups_apart(second);
   }
+
+  // As AVX-512 with VNNI does: kernels/matmul_integer_digits.h.
+  static constexpr bool kHasDigits = true;
+  template <int kBits>
+  static GroupInts code_bytes(const uint8_t* p) {
+    uint8_t bytes[64];
+    for (int i = 0; i < 64; ++i) {
+      const int bit = i * kBits;
+      uint32_t word = p[bit / 8];
+      if (bit % 8 + kBits > 8) word |= p[bit / 8 + 1] << 8;
+      bytes[i] = static_cast<uint8_t>(word >> bit % 8 & ((1 << kBits) - 1));
+    }
+    return load(bytes);
+  }
+  static void split_digits(GroupInts& first, GroupInts& second) {
+    int16_t placed[64];
+    first.store(placed);
+    second.store(placed + 32);
+    int8_t low[64], high[64];
+    for (int i = 0; i < 64; ++i) {
+      low[i] = static_cast<int8_t>(placed[place(i)] & 127);
+      high[i] = static_cast<int8_t>(placed[place(i)] >> 7);
+    }
+    first = load(low);
+    second = load(high);
+  }
+  static GroupInts dot_bytes(GroupInts sum, const GroupInts& codes, const GroupInts& digits) {
+    uint8_t code[64];
+    int8_t digit[64];
+    codes.store(code);
+    digits.store(digit);
+    for (int i = 0; i < 64; ++i) sum.lane[i / 4] += code[i] * digit[i];
+    return sum;
+  }
+  static GroupInts high_digits(GroupInts sum) {
+    for (int32_t& lane : sum.lane) lane *= 128;
+    return sum;
+  }
+  static GroupInts load_once(const void* p) { return load(p); }
 
  private:
   /// The element that takes the place of element i, so that the first two of the four codes of

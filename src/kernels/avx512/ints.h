@@ -149,6 +149,45 @@ struct Ints {
     more = dot_in_order(more, b, y);
   }
 
+#if OCTAVO_VNNI && !OCTAVO_FP16
+  /// What matmul_integer_digits.h needs.
+  static constexpr bool kHasDigits = true;
+  /// 64 unsigned codes of kBits bits, a byte each, in order; reads their own bytes only.
+  template <int kBits>
+  static Ints code_bytes(const uint8_t* p) {
+    if constexpr (kBits == 8) {
+      return load_once(p);
+    } else if constexpr (kBits == 4) {
+      const __m512i pairs = nibble_pairs(p);
+      return {_mm512_and_si512(_mm512_or_si512(pairs, _mm512_slli_epi16(pairs, 4)),
+                               _mm512_set1_epi8(15))};
+    } else {
+      return {spread<kBits>(p)};
+    }
+  }
+  /// The halves of a block of inputs become their low 7 bits and the rest, a byte each, in order.
+  static void split_digits(Ints& first, Ints& second) {
+    const __m512i low = _mm512_set1_epi16(0x7f), a = first.v, b = second.v;
+    first.v =
+        _mm512_or_si512(_mm512_and_si512(a, low), _mm512_slli_epi16(_mm512_and_si512(b, low), 8));
+    second.v = _mm512_or_si512(evens(_mm512_srai_epi16(a, 7)), odds_up(_mm512_slli_epi16(b, 1)));
+  }
+  /// Adds the products of four unsigned codes and four digits to each lane, in the order of the
+  /// source (see dot_in_order).
+  static Ints dot_bytes(Ints sum, Ints codes, Ints digits) {
+    sum.v = _mm512_dpbusd_epi32(sum.v, codes.v, digits.v);
+    asm("" : "+v"(sum.v));
+    return sum;
+  }
+  static Ints high_digits(Ints sum) { return {_mm512_slli_epi32(sum.v, 7)}; }
+  /// A load that is not repeated as an operand of every use.
+  static Ints load_once(const void* p) {
+    Ints x = load(p);
+    asm("" : "+v"(x.v));
+    return x;
+  }
+#endif
+
   /// 16 blocks of a byte per code, as pairs: store(i, v) for i < 32, where lane r of v holds pair i
   /// of block r. Transposed while still bytes: half as many registers as 16-bit codes.
   template <bool kE4m3, class Store>

@@ -10,7 +10,8 @@ namespace octavo {
 
 static_assert(kHasMxfp8Blocks<avx512::Vec, Mxfp8<avx512::Vec>> &&
               kGroupsApart<avx512::Vec, IntegerMxfp8<avx512::Vec>, 4> &&
-              kGroupsApart<avx512::Vec, IntegerAffine<avx512::Vec, 8>, 4>);
+              kInDigits<avx512::Vec, IntegerAffine<avx512::Vec, 8>, 2> &&
+              kInDigits<avx512::Vec, IntegerAffine<avx512::Vec, 6>, 1>);
 
 const Kernels& avx512vnni_kernels() {
   static constexpr Kernels kTable = make_kernels<avx512::Vec>("avx512vnni");
