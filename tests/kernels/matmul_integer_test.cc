@@ -349,6 +349,50 @@ TEST(MatmulInteger, OneBadInputSpoilsItsOwnOutputsOnly) {
   }
 }
 
+// Row kernels read sides, and codes past a row's end, together with those of the rows that follow.
+TEST(MatmulInteger, BadSidesSpoilTheirOwnRowOnly) {
+  constexpr int64_t kRows = 19, kBad = 4;
+  for (const QuantSpec& spec : quantised_formats()) {
+    const int64_t cols = 3 * spec.group_size, groups = cols / spec.group_size;
+    const Sample s = quantised_sample(spec, kRows, cols, SideDtype::kF32);
+    const auto copy = [](const uint8_t* p, int64_t bytes) {
+      return p == nullptr ? std::vector<uint8_t>() : std::vector<uint8_t>(p, p + bytes);
+    };
+    const int64_t side_bytes = s.view.side_row_bytes();
+    std::vector<uint8_t> scales = copy(s.view.scales, kRows * side_bytes),
+                         biases = copy(s.view.biases, kRows * side_bytes);
+    for (std::vector<uint8_t>* sides : {&scales, &biases}) {
+      if (sides->empty()) continue;
+      if (spec.has_biases()) {
+        for (int64_t g = 0; g < groups; ++g) {
+          const float infinity = std::numeric_limits<float>::infinity();
+          std::memcpy(&(*sides)[kBad * side_bytes + g * 4], &infinity, 4);
+        }
+      } else {
+        std::fill_n(sides->begin() + kBad * side_bytes, side_bytes, uint8_t{0xff});
+      }
+    }
+    const Sample bad =
+        stored_sample(spec, kRows, cols, SideDtype::kF32,
+                      copy(s.view.weight, kRows * s.view.weight_row_bytes()), scales, biases);
+    const Rows inputs = random_inputs(5, cols);
+    const Rows expected = reference_outputs(s, IntegerInputs(kernels_for("scalar"), inputs, cols));
+    for (const std::string& isa : table_names()) {
+      const Kernels& k = table_of(isa);
+      const IntegerInputs x(k, inputs, cols);
+      for (const size_t tokens : {1, 2, 4, 5}) {
+        const Rows y = multiply_integer(k, bad.view, std::span(x.rows).first(tokens), 0, kRows);
+        for (size_t t = 0; t < tokens; ++t) {
+          for (int64_t r = 0; r < kRows; ++r) {
+            if (r == kBad) continue;
+            EXPECT_EQ(y[t][r], expected[t][r]) << name_of(spec) << " " << isa << " row " << r;
+          }
+        }
+      }
+    }
+  }
+}
+
 TEST(MatmulInteger, ZeroInputsGiveZero) {
   for (const QuantSpec& spec : quantised_formats()) {
     const int64_t cols = 3 * spec.group_size;
