@@ -37,6 +37,7 @@ struct DigitSums {
   static_assert(kStepBlocks<F> == kWholeStep && kWholeApart<V>);
 
   const Row* rows;
+  const IntegerRow* x;
   const int16_t* digits;  // set_inputs_apart<V, true> of the inputs
   const uint8_t* end;     // of the matrix
   int64_t blocks, whole;

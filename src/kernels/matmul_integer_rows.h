@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 
 #include "kernels/integer_formats.h"
 #include "kernels/kernels.h"
@@ -87,12 +88,12 @@ void order_sides(const float* values, int64_t groups, int64_t steps, float* out)
 }
 
 /// The 16 partial sums of Sums::kRows rows, which `part` works on, for kTokens tokens: of row r and
-/// token t at partials[t * token_stride + r * 16]. `sides_left`: groups of the matrix from rows[0]
-/// on.
+/// token t at partials[t * token_stride + r * 16]. `readable`: sides that may be read from any
+/// place of these rows that begins 16 of them, or from the rows' first, if they have fewer.
 template <class V, class F, int kTokens, class Sums>
 [[gnu::always_inline]] inline void row_partials(const Sums& part, const Row* rows,
                                                 const OrderedSides* sides, const SidePlan<F>& plan,
-                                                int64_t sides_left, float* partials,
+                                                int64_t readable, float* partials,
                                                 int64_t token_stride) {
   using Ints = typename V::Ints;
   constexpr int kStep = kStepBlocks<F>, kRows = Sums::kRows;
@@ -116,9 +117,8 @@ template <class V, class F, int kTokens, class Sums>
     if (piece == 0) {
       const int64_t from = in_tail ? plan.tail_from : first;
       for (int r = 0; r < kRows; ++r) {
-        const int64_t left = sides_left - r * plan.groups - from;
-        scales[r] = F::scales(rows[r], from, left);
-        if constexpr (F::kBiased) biases[r] = F::biases(rows[r], from, left);
+        scales[r] = F::scales(rows[r], from, readable);
+        if constexpr (F::kBiased) biases[r] = F::biases(rows[r], from, readable);
       }
     }
     const int32_t* index =
@@ -176,10 +176,15 @@ template <class V, class F, int kTokens>
     sides[t] = {scales, sums};
     own = sums + steps * 16;
   }
-  Row row = row_of<V>(m, begin);
   constexpr bool kDigits = kInDigits<V, F, kTokens>;
+  using Sums = std::conditional_t<kDigits, DigitSums<V, F, kTokens>, RowSums<V, F, kTokens>>;
+  constexpr int kRows = Sums::kRows;
+  Row rows[kRows];
+  for (int k = 0; k < kRows; ++k) rows[k] = row_of<V>(m, begin + k);
   // Blocks to be read as they are: of digits any whole one, nothing past it is touched.
-  const int64_t whole = kDigits ? m.cols / kIntegerBlock : row.whole_blocks ? blocks : blocks - 1;
+  const int64_t whole = kDigits                ? m.cols / kIntegerBlock
+                        : rows[0].whole_blocks ? blocks
+                                               : blocks - 1;
   // Side by side for the tokens: one pointer reaches the inputs of a whole step.
   auto* const apart = reinterpret_cast<int16_t*>(own);
   if constexpr (kDigits || kGroupsApart<V, F, kTokens>) {
@@ -187,37 +192,25 @@ template <class V, class F, int kTokens>
       set_inputs_apart<V, kDigits>(x[t], blocks, whole, kTokens, apart + t * kIntegerBlock);
     }
   }
-  const SidePlan<F> plan(row, m.groups());
+  const SidePlan<F> plan(rows[0], m.groups());
   const int64_t weight_bytes = m.weight_row_bytes(), side_bytes = m.side_row_bytes();
-  [[maybe_unused]] const uint8_t* const weights_end = m.weight + m.rows * weight_bytes;
+  const uint8_t* const weights_end = m.weight + m.rows * weight_bytes;
+  const auto move_on = [&](Row& row, int64_t by) {
+    row.weight += by * weight_bytes;
+    row.scales += by * side_bytes;
+    if constexpr (F::kBiased) row.biases += by * side_bytes;
+  };
   for (int64_t r = begin; r < end; r += kIntegerRows) {
     const int64_t count = end - r < kIntegerRows ? end - r : kIntegerRows;
-    const auto go_on = [&] {
-      row.weight += weight_bytes;
-      row.scales += side_bytes;
-      if constexpr (F::kBiased) row.biases += side_bytes;
-    };
-    if constexpr (kDigits) {
-      for (int64_t i = 0; i < count; i += 2) {
-        Row two[] = {row, row};  // of an odd number the last one twice
-        prefetch_sides(row, 2 * side_bytes);
-        go_on();
-        if (i + 1 < count) {
-          two[1] = row;
-          go_on();
-        }
-        const DigitSums<V, F, kTokens> part{two, apart, weights_end, blocks, whole, stream_tuning};
-        row_partials<V, F, kTokens>(part, two, sides, plan, (m.rows - r - i) * plan.groups,
-                                    scratch + i * 16, kTokenStride);
-      }
-    } else {
-      for (int64_t i = 0; i < count; ++i) {
-        prefetch_sides(row, side_bytes);
-        const RowSums<V, F, kTokens> part{row, x, apart, blocks, whole, stream_tuning};
-        row_partials<V, F, kTokens>(part, &row, sides, plan, (m.rows - r - i) * plan.groups,
-                                    scratch + i * 16, kTokenStride);
-        go_on();
-      }
+    for (int64_t i = 0; i < count; i += kRows) {
+      if (i + kRows > count) rows[kRows - 1] = rows[0];  // of an odd number the last one twice
+      prefetch_sides(rows[0], kRows * side_bytes);
+      const int64_t last = std::min(r + i + kRows, end) - 1;
+      const int64_t readable = plan.groups < 16 ? (m.rows - last) * plan.groups : 16;
+      const Sums part{rows, x, apart, weights_end, blocks, whole, stream_tuning};
+      row_partials<V, F, kTokens>(part, rows, sides, plan, readable, scratch + i * 16,
+                                  kTokenStride);
+      for (Row& row : rows) move_on(row, kRows);
     }
     for (int t = 0; t < kTokens; ++t) {
       float* partials = scratch + t * kTokenStride;

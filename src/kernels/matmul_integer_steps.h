@@ -86,9 +86,10 @@ struct RowSums {
       kTokens == 1 ? pieces_of_lines(F::kBlockBytes) : kStepBlocks<F>;
   static_assert(kPrefetchBlocks <= kStepBlocks<F>);
 
-  const Row& row;
+  const Row* rows;  // one
   const IntegerRow* x;
-  const int16_t* apart;  // set_inputs_apart of the inputs
+  const int16_t* apart;  // set_inputs_apart of the inputs, if kGroupsApart
+  const uint8_t* end;    // of the matrix
   int64_t blocks, whole;
   StreamTuning tuning;
 
@@ -96,7 +97,7 @@ struct RowSums {
   [[gnu::always_inline]] void step_sums(int64_t b, Ints* out) const {
     if constexpr (kGroupsApart<V, F, kTokens>) {
       static_assert(kStepBlocks<F> == kWholeStep);
-      F::prefetch(tuning, row, b, kWholeStep);
+      F::prefetch(tuning, rows[0], b, kWholeStep);
       if constexpr (kWholeApart<V>) {
         whole_sums<kWholeStep>(b, out);
       } else {
@@ -113,7 +114,7 @@ struct RowSums {
 
   /// The same for the blocks from b on that are left of the row.
   [[gnu::always_inline]] void last_sums(int64_t b, Ints* out) const {
-    F::prefetch(tuning, row, b, blocks - b);
+    F::prefetch(tuning, rows[0], b, blocks - b);
     if constexpr (kGroupsApart<V, F, kTokens>) {
       Ints left[kTokens], right[kTokens];
       half_sums(b, left);
@@ -128,7 +129,7 @@ struct RowSums {
   /// Sums over the whole blocks [b, b + kBlocks) of the products of each token.
   template <int kBlocks>
   [[gnu::always_inline]] void sums(int64_t b, Ints* out) const {
-    if constexpr (kBlocks == kPrefetchBlocks) F::prefetch(tuning, row, b, kBlocks);
+    if constexpr (kBlocks == kPrefetchBlocks) F::prefetch(tuning, rows[0], b, kBlocks);
     if constexpr (kBlocks == 1) {
       block_sums<false>(b, out);
     } else {
@@ -159,7 +160,7 @@ struct RowSums {
 
  private:
   [[gnu::always_inline]] Ints load_codes(int64_t b) const {
-    return Ints::load(row.weight + b * kIntegerBlock);
+    return Ints::load(rows[0].weight + b * kIntegerBlock);
   }
 
   /// Sums over the whole blocks [b, b + kBlocks).
@@ -178,7 +179,7 @@ struct RowSums {
       if (b + i < whole) {
         codes[i] = load_codes(b + i);
       } else if (b + i < blocks) {
-        F::template with_block<true>(row, b + i,
+        F::template with_block<true>(rows[0], b + i,
                                      [&](const uint8_t* p) { codes[i] = Ints::load(p); });
       }
     }
@@ -227,7 +228,7 @@ struct RowSums {
   template <bool kCheck>
   [[gnu::always_inline]] void block_sums(int64_t b, Ints* out) const {
     Ints first, second;
-    F::template load<kCheck>(row, b, first, second);
+    F::template load<kCheck>(rows[0], b, first, second);
     for (int t = 0; t < kTokens; ++t) {
       const int16_t* codes = x[t].codes + b * kIntegerBlock;
       const Ints half = Ints::product(first, Ints::load(codes));
