@@ -304,25 +304,26 @@ void matmul_fused(const MatrixView& m, int64_t row_begin, int64_t row_end, const
 }
 
 /// One token: as many rows at a time as StreamTuning says, but four only where a vector is one
-/// register, and at least two where weights have to be decoded. Otherwise, and for more tokens,
-/// inputs that fill more than half of a first-level cache of 32 KiB are read once for four rows, if
-/// there are registers for the sums, and else one row after the other is the better stream.
+/// register, and at least two where weights have to be decoded. More tokens, where a vector is one
+/// register and their inputs fill more than half of a first-level cache of 32 KiB: these are read
+/// once for four rows, or for two where one row is the best stream. Else one row after the other.
 template <class V, class Format, int kTokens>
 void matmul_few(const MatrixView& m, int64_t row_begin, int64_t row_end, const float* const* x,
                 float* const* y, float* scratch) {
+  const int rows = stream_tuning.rows_together;
   if constexpr (kTokens == 1) {
-    const int rows = stream_tuning.rows_together;
     if constexpr (V::kParts == 1) {
       if (rows == 4) return matmul_fused<V, Format, 4, 1>(m, row_begin, row_end, x, y, scratch);
     }
     if (m.format == MatrixFormat::kQuantised || rows == 2) {
       return matmul_fused<V, Format, 2, 1>(m, row_begin, row_end, x, y, scratch);
     }
-  }
-  constexpr int64_t kCachedChunks = 256;
-  constexpr int kRows = kTokens == 1 || V::kParts == 1 ? 4 : 1;
-  if (kTokens * padded(m.cols) / 16 > kCachedChunks) {
-    return matmul_fused<V, Format, kRows, kTokens>(m, row_begin, row_end, x, y, scratch);
+  } else if constexpr (V::kParts == 1) {
+    constexpr int64_t kCachedChunks = 256;
+    if (kTokens * padded(m.cols) / 16 > kCachedChunks) {
+      return rows == 1 ? matmul_fused<V, Format, 2, kTokens>(m, row_begin, row_end, x, y, scratch)
+                       : matmul_fused<V, Format, 4, kTokens>(m, row_begin, row_end, x, y, scratch);
+    }
   }
   matmul_fused<V, Format, 1, kTokens>(m, row_begin, row_end, x, y, scratch);
 }
