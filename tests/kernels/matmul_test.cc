@@ -207,14 +207,16 @@ TEST(Matmul, SameBitsWithAnyStreamTuning) {
   }
   for (const std::string& isa : table_names()) {
     for (const Sample& sample : samples) {
-      const auto input = random_inputs(1, sample.view.cols);
-      stream_tuning = {2048, 12288, 1};
-      const auto expected = multiply(table_of(isa), sample.view, input);
-      EXPECT_LE(relative_error(sample, input, expected), 1e-6) << isa;
-      for (const StreamTuning& tuning :
-           {StreamTuning{0, 0, 1}, StreamTuning{12288, 0, 2}, StreamTuning{2048, 12288, 4}}) {
-        stream_tuning = tuning;
-        EXPECT_EQ(multiply(table_of(isa), sample.view, input), expected) << isa;
+      for (const int64_t tokens : {1, 2, 4}) {
+        const auto input = random_inputs(tokens, sample.view.cols);
+        stream_tuning = {2048, 12288, 1};
+        const auto expected = multiply(table_of(isa), sample.view, input);
+        EXPECT_LE(relative_error(sample, input, expected), 1e-6) << isa;
+        for (const StreamTuning& tuning :
+             {StreamTuning{0, 0, 1}, StreamTuning{12288, 0, 2}, StreamTuning{2048, 12288, 4}}) {
+          stream_tuning = tuning;
+          EXPECT_EQ(multiply(table_of(isa), sample.view, input), expected) << isa;
+        }
       }
       stream_tuning = own;
     }
