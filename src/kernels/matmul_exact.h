@@ -304,9 +304,10 @@ void matmul_fused(const MatrixView& m, int64_t row_begin, int64_t row_end, const
 }
 
 /// One token: as many rows at a time as StreamTuning says, but four only where a vector is one
-/// register, and at least two where weights have to be decoded. More tokens, where a vector is one
-/// register and their inputs fill more than half of a first-level cache of 32 KiB: these are read
-/// once for four rows, or for two where one row is the best stream. Else one row after the other.
+/// register, else two, and at least two where weights have to be decoded. More tokens, where a
+/// vector is one register and their inputs fill more than half of a first-level cache of 32 KiB:
+/// these are read once for four rows, or for two where one row is the best stream. Else one row
+/// after the other.
 template <class V, class Format, int kTokens>
 void matmul_few(const MatrixView& m, int64_t row_begin, int64_t row_end, const float* const* x,
                 float* const* y, float* scratch) {
@@ -315,7 +316,7 @@ void matmul_few(const MatrixView& m, int64_t row_begin, int64_t row_end, const f
     if constexpr (V::kParts == 1) {
       if (rows == 4) return matmul_fused<V, Format, 4, 1>(m, row_begin, row_end, x, y, scratch);
     }
-    if (m.format == MatrixFormat::kQuantised || rows == 2) {
+    if (m.format == MatrixFormat::kQuantised || rows > 1) {
       return matmul_fused<V, Format, 2, 1>(m, row_begin, row_end, x, y, scratch);
     }
   } else if constexpr (V::kParts == 1) {

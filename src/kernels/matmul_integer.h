@@ -1,5 +1,5 @@
 // kernels: matrix products in integers, for every quantised format: weights
-// become 16-bit integers, products of a group of 32 are summed in 32 bits,
+// become integers, products of a group of 32 are summed in 32 bits,
 // groups are added in f32 with both scales. Part of body.h: see there.
 //
 // One output is, whatever the kernel, the sum over r = 0 to 15, in this order, of partial sums over

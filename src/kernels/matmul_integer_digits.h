@@ -17,8 +17,8 @@
 namespace octavo {
 namespace {
 
-/// The fewest tokens that digits are faster for. Bytes and nibbles are quickly widened to 16 bits,
-/// codes of other widths become bytes first.
+/// The fewest tokens that digits are faster for, as measured on Zen 4. Bytes and nibbles are
+/// quickly widened to 16 bits; codes of other widths have to become bytes first.
 template <class F>
 constexpr int kFewestInDigits = F::kBlockBytes == 32   ? 4
                                 : F::kBlockBytes == 64 ? 2
@@ -29,15 +29,16 @@ template <class V, class F, int kTokens>
 constexpr bool kInDigits =
     (F::kBiased && kTokens >= kFewestInDigits<F>) && requires { V::Ints::kHasDigits; };
 
+inline constexpr int kDigitRows = 2;
+
 /// As RowSums, for the rows rows[0] and rows[1]: sums[r * kTokens + t].
 template <class V, class F, int kTokens>
 struct DigitSums {
   using Ints = typename V::Ints;
-  static constexpr int kRows = 2;
+  static constexpr int kRows = kDigitRows;
   static_assert(kStepBlocks<F> == kWholeStep && kWholeApart<V>);
 
   const Row* rows;
-  const IntegerRow* x;
   const int16_t* digits;  // set_inputs_apart<V, true> of the inputs
   const uint8_t* end;     // of the matrix
   int64_t blocks, whole;
@@ -63,13 +64,15 @@ struct DigitSums {
  private:
   static constexpr int kSums = kRows * kTokens;
 
-  /// Asks for the lines that follow those of block b of both rows by `distance`, in the order of
-  /// the addresses, as the memory likes it: as far ahead as the second row needs.
+  /// Asks for the lines that follow those of block b + i of both rows by `distance`, in the order
+  /// of the addresses, as the memory likes it: as far ahead as the second row needs. `b` is a
+  /// multiple of 4, so that it begins a line.
   template <int kLocality>
-  [[gnu::always_inline]] void prefetch(int64_t b, int64_t distance) const {
-    constexpr int64_t kBytes = kRows * F::kBlockBytes;
-    const uint8_t* p = rows[1].weight + distance;
-    for (int64_t line = (b * kBytes + 63) / 64; line * 64 < (b + 1) * kBytes; ++line) {
+  [[gnu::always_inline]] void prefetch(int64_t b, int i, int64_t distance) const {
+    constexpr int kBytes = kRows * F::kBlockBytes;
+    const uint8_t* p = rows[1].weight + distance + b * kBytes;
+#pragma GCC unroll 2
+    for (int line = (i * kBytes + 63) / 64; line * 64 < (i + 1) * kBytes; ++line) {
       __builtin_prefetch(p + line * 64, 0, kLocality);
     }
   }
@@ -102,10 +105,10 @@ struct DigitSums {
     const int16_t* const low = digits + b * kTokens * kIntegerBlock;
     for (int i = 0; i < kSums; ++i) out[i] = Ints::zero();
     const auto near = [&](int i) __attribute__((always_inline)) {
-      prefetch<3>(b + i, tuning.prefetch_near);
+      prefetch<3>(b, i, tuning.prefetch_near);
     };
     const auto far = [&](int i) __attribute__((always_inline)) {
-      if (tuning.prefetch_far != 0) prefetch<2>(b + i, tuning.prefetch_far);
+      if (tuning.prefetch_far != 0) prefetch<2>(b, i, tuning.prefetch_far);
     };
     add_products(codes, low + kIntegerBlock / 2, out, near);
     for (int i = 0; i < kSums; ++i) out[i] = Ints::high_digits(out[i]);

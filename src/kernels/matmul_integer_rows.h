@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
-#include <type_traits>
 
 #include "kernels/integer_formats.h"
 #include "kernels/kernels.h"
@@ -46,7 +45,7 @@ struct SidePlan {
       : groups(groups_of_row), shift(side_shift<F>(row)) {
     // The last sides, if fewer than 16, are read as part of the 16 before the row's end; of a row
     // that has fewer, together with those of rows to follow. Lanes past the end hold sums of zero
-    // and take the row's last side.
+    // and take the row's last side, which has no effect if it is finite.
     tail = groups / 16 * 16;
     tail_from = groups < 16 ? 0 : groups - 16;
     const auto skipped = static_cast<int32_t>(tail - tail_from),
@@ -88,8 +87,8 @@ void order_sides(const float* values, int64_t groups, int64_t steps, float* out)
 }
 
 /// The 16 partial sums of Sums::kRows rows, which `part` works on, for kTokens tokens: of row r and
-/// token t at partials[t * token_stride + r * 16]. `readable`: sides that may be read from any
-/// place of these rows that begins 16 of them, or from the rows' first, if they have fewer.
+/// token t at partials[t * token_stride + r * 16]. `readable`: the sides that may be read from the
+/// start of the last of these rows on, if a row has fewer than 16; else 16.
 template <class V, class F, int kTokens, class Sums>
 [[gnu::always_inline]] inline void row_partials(const Sums& part, const Row* rows,
                                                 const OrderedSides* sides, const SidePlan<F>& plan,
@@ -177,11 +176,10 @@ template <class V, class F, int kTokens>
     own = sums + steps * 16;
   }
   constexpr bool kDigits = kInDigits<V, F, kTokens>;
-  using Sums = std::conditional_t<kDigits, DigitSums<V, F, kTokens>, RowSums<V, F, kTokens>>;
-  constexpr int kRows = Sums::kRows;
+  constexpr int kRows = kDigits ? kDigitRows : 1;
   Row rows[kRows];
   for (int k = 0; k < kRows; ++k) rows[k] = row_of<V>(m, begin + k);
-  // Blocks to be read as they are: of digits any whole one, nothing past it is touched.
+  // Blocks to be read as they are: in digits every whole one, whose decoders touch nothing past it.
   const int64_t whole = kDigits                ? m.cols / kIntegerBlock
                         : rows[0].whole_blocks ? blocks
                                                : blocks - 1;
@@ -194,11 +192,18 @@ template <class V, class F, int kTokens>
   }
   const SidePlan<F> plan(rows[0], m.groups());
   const int64_t weight_bytes = m.weight_row_bytes(), side_bytes = m.side_row_bytes();
-  const uint8_t* const weights_end = m.weight + m.rows * weight_bytes;
+  [[maybe_unused]] const uint8_t* const weights_end = m.weight + m.rows * weight_bytes;
   const auto move_on = [&](Row& row, int64_t by) {
     row.weight += by * weight_bytes;
     row.scales += by * side_bytes;
     if constexpr (F::kBiased) row.biases += by * side_bytes;
+  };
+  const auto work = [&] {
+    if constexpr (kDigits) {
+      return DigitSums<V, F, kTokens>{rows, apart, weights_end, blocks, whole, stream_tuning};
+    } else {
+      return RowSums<V, F, kTokens>{rows[0], x, apart, blocks, whole, stream_tuning};
+    }
   };
   for (int64_t r = begin; r < end; r += kIntegerRows) {
     const int64_t count = end - r < kIntegerRows ? end - r : kIntegerRows;
@@ -207,8 +212,7 @@ template <class V, class F, int kTokens>
       prefetch_sides(rows[0], kRows * side_bytes);
       const int64_t last = std::min(r + i + kRows, end) - 1;
       const int64_t readable = plan.groups < 16 ? (m.rows - last) * plan.groups : 16;
-      const Sums part{rows, x, apart, weights_end, blocks, whole, stream_tuning};
-      row_partials<V, F, kTokens>(part, rows, sides, plan, readable, scratch + i * 16,
+      row_partials<V, F, kTokens>(work(), rows, sides, plan, readable, scratch + i * 16,
                                   kTokenStride);
       for (Row& row : rows) move_on(row, kRows);
     }

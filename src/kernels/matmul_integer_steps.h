@@ -62,7 +62,8 @@ void set_step_apart(const IntegerRow& x, int64_t b, int64_t blocks, int64_t stri
   }
 }
 
-/// The same for a row: whole steps, if any, of whole blocks, which are `whole`, then half steps.
+/// The same for a row: whole steps, if any, of whole blocks, then half steps. `whole` is that of
+/// the sums, which change from one to the other at the same block.
 template <class V, bool kDigits>
 void set_inputs_apart(const IntegerRow& x, int64_t blocks, int64_t whole, int64_t stride,
                       int16_t* out) {
@@ -76,6 +77,9 @@ void set_inputs_apart(const IntegerRow& x, int64_t blocks, int64_t whole, int64_
     set_step_apart<V, kDigits, kHalfStep>(x, b, blocks, stride, out);
 }
 
+/// Sums of the products of kRows rows with kTokens tokens, one vector of 16 groups in the order of
+/// lane_of_group for each: out[r * kTokens + t]. The blocks of a row beyond `whole` are read with
+/// care.
 template <class V, class F, int kTokens>
 struct RowSums {
   using Ints = typename V::Ints;
@@ -86,10 +90,9 @@ struct RowSums {
       kTokens == 1 ? pieces_of_lines(F::kBlockBytes) : kStepBlocks<F>;
   static_assert(kPrefetchBlocks <= kStepBlocks<F>);
 
-  const Row* rows;  // one
+  const Row& row;
   const IntegerRow* x;
   const int16_t* apart;  // set_inputs_apart of the inputs, if kGroupsApart
-  const uint8_t* end;    // of the matrix
   int64_t blocks, whole;
   StreamTuning tuning;
 
@@ -97,7 +100,7 @@ struct RowSums {
   [[gnu::always_inline]] void step_sums(int64_t b, Ints* out) const {
     if constexpr (kGroupsApart<V, F, kTokens>) {
       static_assert(kStepBlocks<F> == kWholeStep);
-      F::prefetch(tuning, rows[0], b, kWholeStep);
+      F::prefetch(tuning, row, b, kWholeStep);
       if constexpr (kWholeApart<V>) {
         whole_sums<kWholeStep>(b, out);
       } else {
@@ -114,7 +117,7 @@ struct RowSums {
 
   /// The same for the blocks from b on that are left of the row.
   [[gnu::always_inline]] void last_sums(int64_t b, Ints* out) const {
-    F::prefetch(tuning, rows[0], b, blocks - b);
+    F::prefetch(tuning, row, b, blocks - b);
     if constexpr (kGroupsApart<V, F, kTokens>) {
       Ints left[kTokens], right[kTokens];
       half_sums(b, left);
@@ -129,7 +132,7 @@ struct RowSums {
   /// Sums over the whole blocks [b, b + kBlocks) of the products of each token.
   template <int kBlocks>
   [[gnu::always_inline]] void sums(int64_t b, Ints* out) const {
-    if constexpr (kBlocks == kPrefetchBlocks) F::prefetch(tuning, rows[0], b, kBlocks);
+    if constexpr (kBlocks == kPrefetchBlocks) F::prefetch(tuning, row, b, kBlocks);
     if constexpr (kBlocks == 1) {
       block_sums<false>(b, out);
     } else {
@@ -160,7 +163,7 @@ struct RowSums {
 
  private:
   [[gnu::always_inline]] Ints load_codes(int64_t b) const {
-    return Ints::load(rows[0].weight + b * kIntegerBlock);
+    return Ints::load(row.weight + b * kIntegerBlock);
   }
 
   /// Sums over the whole blocks [b, b + kBlocks).
@@ -179,7 +182,7 @@ struct RowSums {
       if (b + i < whole) {
         codes[i] = load_codes(b + i);
       } else if (b + i < blocks) {
-        F::template with_block<true>(rows[0], b + i,
+        F::template with_block<true>(row, b + i,
                                      [&](const uint8_t* p) { codes[i] = Ints::load(p); });
       }
     }
@@ -228,7 +231,7 @@ struct RowSums {
   template <bool kCheck>
   [[gnu::always_inline]] void block_sums(int64_t b, Ints* out) const {
     Ints first, second;
-    F::template load<kCheck>(rows[0], b, first, second);
+    F::template load<kCheck>(row, b, first, second);
     for (int t = 0; t < kTokens; ++t) {
       const int16_t* codes = x[t].codes + b * kIntegerBlock;
       const Ints half = Ints::product(first, Ints::load(codes));

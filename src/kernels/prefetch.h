@@ -15,7 +15,8 @@ struct StreamTuning {
   /// Zen 4, where the first cache has too few buffers to wait for the memory. On Zen 5, when last
   /// measured, it took up what the first one needs.
   int64_t prefetch_far;
-  /// Rows of an f32 product read side by side for one token: 1, 2 or 4 (matmul_few has the limits).
+  /// Rows of an f32 product read side by side for one token: 1, 2 or 4; where 1, wide inputs of
+  /// several tokens are shared by two rows instead of four (matmul_few has the limits).
   /// The sums of one row wait for each other, 4 cycles per 16 weights; where the memory is faster
   /// than that, more rows fill the time (on Zen 3 and Emerald Rapids they are faster although it is
   /// not).

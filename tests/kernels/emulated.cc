@@ -23,7 +23,7 @@ struct GroupInts : scalar::Ints {
     return a;
   }
 
-  static constexpr int kBlocksApart = 8;  // see matmul_integer_rows.h
+  static constexpr int kBlocksApart = 8;  // see matmul_integer_steps.h
   template <int kBlocks>
   static void groups_apart(GroupInts (&blocks)[kBlocks]) {
     GroupInts moved[kBlocks];
@@ -43,8 +43,8 @@ struct GroupInts : scalar::Ints {
     uint8_t bytes[64], ordered[64];
     codes.store(bytes);
     for (int i = 0; i < 64; ++i) ordered[i] = bytes[pair_element(i)];
-    if constexpr (kE4m3) e4m3(ordered, first, second);
-    if constexpr (!kE4m3) scalar::Ints::codes<8>(ordered, first, second);
+    static_assert(kE4m3);  // affine codes are multiplied in digits
+    e4m3(ordered, first, second);
   }
 
   static void add_products(GroupInts& sum, GroupInts& more, GroupInts a, GroupInts x, GroupInts b,

@@ -146,7 +146,7 @@ void check(const QuantSpec& spec, int64_t rows, int64_t cols, SideDtype side,
     for (const int64_t tokens : batches) {
       expect_bits(k, sample, own, 0, tokens, {}, expected, what);
       // Other company, and rows split at odd places as threads might.
-      if (tokens == 1 || tokens == 2 || tokens == 9) {
+      if (tokens == 1 || tokens == 2 || tokens == 4 || tokens == 9) {
         expect_bits(k, sample, own, most - tokens, tokens, {1, 5, 16, 48, 67}, expected, what);
       }
     }
@@ -317,6 +317,27 @@ TEST(MatmulInteger, SumsOfAGroupDoNotOverflow) {
       for (const size_t tokens : {1, 2, 4, 5}) {
         for (const auto& y : multiply_integer(k, s.view, std::span(x.rows).first(tokens), 0, 17)) {
           for (const float got : y) EXPECT_NEAR(got, value * kCols * 448, 0.1) << isa << tokens;
+        }
+      }
+    }
+  }
+}
+
+TEST(MatmulInteger, LargestAffineSums) {
+  constexpr int64_t kCols = 576;
+  const std::vector<uint8_t> weight(3 * kCols, 255), biases(3 * kCols / 32 * 2, 0);
+  std::vector<uint8_t> scales;
+  for (int i = 0; i < 3 * kCols / 32; ++i) scales.insert(scales.end(), {0x80, 0x3f});  // 1 in BF16
+  const Sample s = stored_sample({QuantMode::kAffine, 8, 32}, 3, kCols, SideDtype::kBF16, weight,
+                                 scales, biases);
+  for (const float value : {1.0f, -1.0f}) {
+    const Rows inputs(5, std::vector<float>(kCols, value));
+    for (const std::string& isa : table_names()) {
+      const Kernels& k = table_of(isa);
+      const IntegerInputs x(k, inputs, kCols);
+      for (const size_t tokens : {1, 2, 4, 5}) {
+        for (const auto& y : multiply_integer(k, s.view, std::span(x.rows).first(tokens), 0, 3)) {
+          for (const float got : y) EXPECT_NEAR(got, value * kCols * 255, 0.1) << isa << tokens;
         }
       }
     }

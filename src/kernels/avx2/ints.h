@@ -102,7 +102,7 @@ struct Ints {
     e4m3(load256(p + 32), first.high, second.high);
   }
 
-  /// Blocks that groups_apart takes, see matmul_integer_rows.h.
+  /// Blocks that groups_apart takes, see matmul_integer_steps.h.
   static constexpr int kBlocksApart = 4;
   /// Either of the two registers.
   struct Half {

@@ -104,7 +104,7 @@ struct Ints {
     }
   }
 
-  /// Blocks that groups_apart takes at most, see matmul_integer_rows.h.
+  /// Blocks that groups_apart takes at most, see matmul_integer_steps.h.
   static constexpr int kBlocksApart = 8;
   /// Eight blocks of two groups, of a byte per code: four codes of every group go to each of them,
   /// and with FP16 in an order from which bytes_apart makes pairs of one group. Sums over them have
