@@ -193,18 +193,13 @@ template <class V, class F, int kTokens>
   const SidePlan<F> plan(rows[0], m.groups());
   const int64_t weight_bytes = m.weight_row_bytes(), side_bytes = m.side_row_bytes();
   [[maybe_unused]] const uint8_t* const weights_end = m.weight + m.rows * weight_bytes;
-  const auto move_on = [&](Row& row, int64_t by) {
-    row.weight += by * weight_bytes;
-    row.scales += by * side_bytes;
-    if constexpr (F::kBiased) row.biases += by * side_bytes;
-  };
-  const auto work = [&] {
+  const auto part = [&] {
     if constexpr (kDigits) {
       return DigitSums<V, F, kTokens>{rows, apart, weights_end, blocks, whole, stream_tuning};
     } else {
       return RowSums<V, F, kTokens>{rows[0], x, apart, blocks, whole, stream_tuning};
     }
-  };
+  }();
   for (int64_t r = begin; r < end; r += kIntegerRows) {
     const int64_t count = end - r < kIntegerRows ? end - r : kIntegerRows;
     for (int64_t i = 0; i < count; i += kRows) {
@@ -212,9 +207,13 @@ template <class V, class F, int kTokens>
       prefetch_sides(rows[0], kRows * side_bytes);
       const int64_t last = std::min(r + i + kRows, end) - 1;
       const int64_t readable = plan.groups < 16 ? (m.rows - last) * plan.groups : 16;
-      row_partials<V, F, kTokens>(work(), rows, sides, plan, readable, scratch + i * 16,
+      row_partials<V, F, kTokens>(part, rows, sides, plan, readable, scratch + i * 16,
                                   kTokenStride);
-      for (Row& row : rows) move_on(row, kRows);
+      for (Row& row : rows) {
+        row.weight += kRows * weight_bytes;
+        row.scales += kRows * side_bytes;
+        if constexpr (F::kBiased) row.biases += kRows * side_bytes;
+      }
     }
     for (int t = 0; t < kTokens; ++t) {
       float* partials = scratch + t * kTokenStride;

@@ -303,24 +303,32 @@ TEST(MatmulInteger, EveryAffineCode) {
   }
 }
 
+/// Inputs of 1 and of -1: every output is that times the sum of a row's weights, all `weight`.
+void expect_sums_of_ones(const Sample& s, float weight) {
+  const int64_t cols = s.view.cols, rows = s.view.rows;
+  for (const float value : {1.0f, -1.0f}) {
+    const Rows inputs(5, std::vector<float>(static_cast<size_t>(cols), value));
+    const float expected = value * static_cast<float>(cols) * weight;
+    for (const std::string& isa : table_names()) {
+      const Kernels& k = table_of(isa);
+      const IntegerInputs x(k, inputs, cols);
+      for (const size_t tokens : {1, 2, 4, 5}) {
+        for (const auto& y :
+             multiply_integer(k, s.view, std::span(x.rows).first(tokens), 0, rows)) {
+          for (const float got : y) EXPECT_NEAR(got, expected, 0.1) << isa << tokens;
+        }
+      }
+    }
+  }
+}
+
 // The largest sums that a group can have: 32 products of 480 * 32 and 4095.
 TEST(MatmulInteger, SumsOfAGroupDoNotOverflow) {
   constexpr int64_t kCols = 576;
   const std::vector<uint8_t> weight(17 * kCols, 0x7e), scales(17 * kCols / 32, 127);  // 448
   const Sample s = stored_sample(default_spec(QuantMode::kMxfp8), 17, kCols, SideDtype::kBF16,
                                  weight, scales, {});
-  for (const float value : {1.0f, -1.0f}) {
-    const Rows inputs(5, std::vector<float>(kCols, value));
-    for (const std::string& isa : table_names()) {
-      const Kernels& k = table_of(isa);
-      const IntegerInputs x(k, inputs, kCols);
-      for (const size_t tokens : {1, 2, 4, 5}) {
-        for (const auto& y : multiply_integer(k, s.view, std::span(x.rows).first(tokens), 0, 17)) {
-          for (const float got : y) EXPECT_NEAR(got, value * kCols * 448, 0.1) << isa << tokens;
-        }
-      }
-    }
-  }
+  expect_sums_of_ones(s, 448);
 }
 
 TEST(MatmulInteger, LargestAffineSums) {
@@ -330,18 +338,7 @@ TEST(MatmulInteger, LargestAffineSums) {
   for (int i = 0; i < 3 * kCols / 32; ++i) scales.insert(scales.end(), {0x80, 0x3f});  // 1 in BF16
   const Sample s = stored_sample({QuantMode::kAffine, 8, 32}, 3, kCols, SideDtype::kBF16, weight,
                                  scales, biases);
-  for (const float value : {1.0f, -1.0f}) {
-    const Rows inputs(5, std::vector<float>(kCols, value));
-    for (const std::string& isa : table_names()) {
-      const Kernels& k = table_of(isa);
-      const IntegerInputs x(k, inputs, kCols);
-      for (const size_t tokens : {1, 2, 4, 5}) {
-        for (const auto& y : multiply_integer(k, s.view, std::span(x.rows).first(tokens), 0, 3)) {
-          for (const float got : y) EXPECT_NEAR(got, value * kCols * 255, 0.1) << isa << tokens;
-        }
-      }
-    }
-  }
+  expect_sums_of_ones(s, 255);
 }
 
 TEST(MatmulInteger, OneBadInputSpoilsItsOwnOutputsOnly) {
